@@ -1,0 +1,287 @@
+//! The availability port: who is free, what waits, and short reservations. A view of the desk's log that proposes; the store
+//! decides.
+//!
+//! After every call that changes it, an index keeps one property: *no waiting leg beside an eligible free agent*, except while
+//! the view is `unmatched` after a rebuild. Everything it hands out is a [`Reservation`]: the agents in it are held for that
+//! leg until a newer state of the leg arrives through [`Availability::advance`], [`Availability::refuse`] frees it, or it
+//! lapses. The index keeps no clock: `now` is given to it.
+
+pub mod memory;
+
+use std::future::Future;
+
+use crate::domain::id::{AgentNo, ConnectorId, DeskKey, GroupNo, LaneNo, LegId};
+use crate::domain::record::{Trigger, Unfit};
+use crate::domain::requirement::Channel;
+use crate::domain::time::{Span, Time};
+use crate::routing::lanes::Rank;
+use crate::routing::order::OrderKey;
+
+/// How long a reservation holds its agents.
+pub const RESERVATION: Span = Span::from_secs(1);
+/// Heads of a lane that are looked past because they exclude the agent who became free.
+pub const EXCLUDED_HEADS: usize = 8;
+/// Rows that a rebuild matches, and reservations that a sweep lapses, in one call.
+pub const PAGE: usize = 256;
+/// A session without a heartbeat for this long gets no new offers.
+pub const SUSPECT_AFTER: Span = Span::from_secs(20);
+/// A session without a heartbeat for this long is lost. One whole lease, given anew after a rebuild.
+pub const LOST_AFTER: Span = Span::from_secs(30);
+/// When the sweeper itself slept longer than this, it renews all leases instead of lapsing them: nobody could have beaten.
+pub const SWEEP_GAP: Span = Span::from_secs(5);
+
+/// An agent as the index sees it. Load is not in it: it follows from the legs held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentView {
+    pub number: AgentNo,
+    /// A view with a lower version than the one known is ignored.
+    pub ver: u64,
+    pub group: GroupNo,
+    /// Session epoch; 0: no session.
+    pub session: u64,
+    /// READY, connected and answering. `false`: nothing is offered, and legs that wait for this agent alone go to their lanes.
+    pub on_duty: bool,
+    /// Points in the live and the deferred pool.
+    pub pools: [u16; 2],
+    /// Per channel, in the order of [`Channel::ALL`].
+    pub weights: [u16; 5],
+    pub maxima: [u16; 5],
+    /// Mask of [`Channel::bit`]: paused, unreachable or busy elsewhere.
+    pub blocked: u8,
+    /// The earlier, the sooner chosen among equals; zero: never had any work.
+    pub last_accept: Time,
+    /// Removed for good.
+    pub deleted: bool,
+}
+
+/// A leg as the index sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegView {
+    pub id: LegId,
+    /// A view with a lower version than the one known is ignored. A higher one settles every reservation of the leg.
+    pub ver: u32,
+    pub place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Waiting(Waiting),
+    /// Open, but not to be matched now (paused after failures).
+    Idle,
+    /// Booked for these agents, from offer to end of wrap-up.
+    Held {
+        channel: Channel,
+        by: Vec<Booking>,
+    },
+    /// Over: the leg is forgotten.
+    Closed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub lane: LaneNo,
+    pub key: OrderKey,
+    pub channel: Channel,
+    /// Agents to reserve at once, at least 1. Fewer are reserved when fewer are free.
+    pub want: u8,
+    /// Sorted. Never offered this leg.
+    pub excluded: Vec<AgentNo>,
+    /// Waits for this agent alone. Ignored while that agent is unknown or not on duty.
+    pub prefer: Option<AgentNo>,
+    /// Set on LIVE legs: not matched while this connector is away.
+    pub connector: Option<ConnectorId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Booking {
+    pub agent: AgentNo,
+    /// Points in the channel's pool.
+    pub weight: u16,
+}
+
+/// How a lane's agents are tried: a group that serves it, and its rank. Pairs that do not fit are not listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serves {
+    pub lane: LaneNo,
+    pub group: GroupNo,
+    pub rank: Rank,
+}
+
+/// What the log brought between two cursors: absolute states, read at or after the higher one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Added or ranked anew. Applied before agents and legs.
+    pub serves: Vec<Serves>,
+    pub retired_lanes: Vec<LaneNo>,
+    pub retired_groups: Vec<GroupNo>,
+    /// Connectors and whether each is away.
+    pub connectors: Vec<(ConnectorId, bool)>,
+    pub agents: Vec<AgentView>,
+    pub legs: Vec<LegView>,
+}
+
+/// A leg about to be created, for which an agent is wanted beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    pub leg: LegId,
+    pub waiting: Waiting,
+}
+
+/// Agents held for a leg. Identified by leg and version: asked for twice, it is the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub leg: LegId,
+    /// The version of the leg that was matched; 0 for a leg about to be created.
+    pub leg_ver: u32,
+    /// In order of choice, with the session each had.
+    pub agents: Vec<(AgentNo, u64)>,
+    pub trigger: Trigger,
+    /// Legs of the same lane with a smaller key at that moment.
+    pub ahead: u32,
+    /// Agents whom the log does not know to be unavailable, but who were: `Reserved` or `Suspect`. At most 64.
+    pub held_back: Vec<(AgentNo, Unfit)>,
+    /// The cursor at which it was chosen.
+    pub cursor: u64,
+    pub expire_time: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advanced {
+    /// Applied; matching brought these.
+    Applied {
+        cursor: u64,
+        reservations: Vec<Reservation>,
+    },
+    /// The view is at `to` or beyond: done already.
+    Passed,
+    /// The view is before `from`: nothing changed; read the log from here.
+    Behind { cursor: u64 },
+}
+
+/// Sessions whose lease ended, and what became free by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lapsed {
+    /// Newly without a heartbeat for [`SUSPECT_AFTER`].
+    pub suspect: Vec<AgentNo>,
+    /// Without a heartbeat for [`LOST_AFTER`]; named once, with the session epoch.
+    pub lost: Vec<(AgentNo, u64)>,
+}
+
+/// One agent's heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beat {
+    pub agent: AgentNo,
+    pub session: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The desk's view is of another epoch, or there is none yet: it must be (re)built.
+    #[error("the availability view of desk {desk:?} is not of epoch {epoch}")]
+    WrongEpoch { desk: DeskKey, epoch: u64 },
+    /// A page out of order, a foreign token, or pages missing at the flip: begin again with a new epoch.
+    #[error("the rebuild was refused: {why}")]
+    RebuildRefused { why: &'static str },
+    /// Nobody answers; nothing is known to have changed.
+    #[error("the availability index does not answer")]
+    Away,
+}
+
+/// The index. Every call names the desk and its epoch; a call of another epoch changes nothing ([`Error::WrongEpoch`]).
+pub trait Availability: Send + Sync + 'static {
+    /// Holds the best free agents for legs about to be created, or nobody. Never enqueues. Answers nobody for every ask while the
+    /// cursor is below `seen` (the caller's own last write must be in the view, else a serial client overtakes itself), while
+    /// the view is unmatched, for a lane it does not know, and when a waiting leg the agent could take has a smaller key.
+    fn reserve(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        seen: u64,
+        asks: Vec<Ask>,
+        now: Time,
+    ) -> impl Future<Output = Result<Vec<Option<Reservation>>, Error>> + Send;
+
+    /// Moves the view over the log from `from` to `to`. Applies when `from <= cursor < to`, and then matches every leg that
+    /// waits and every agent that became free. Chosen legs leave the waiting set until settled, refused or lapsed.
+    fn advance(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        from: u64,
+        to: u64,
+        change: Change,
+        now: Time,
+    ) -> impl Future<Output = Result<Advanced, Error>> + Send;
+
+    /// The store refused the proposal of this reservation in a transaction that saw `head`. The hold is kept until the cursor
+    /// has reached `head` (the cause lies at or below it), then the leg waits and the agents are free again. Unknown or
+    /// settled: nothing happens.
+    fn refuse(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        leg: LegId,
+        leg_ver: u32,
+        head: u64,
+        now: Time,
+    ) -> impl Future<Output = Result<Vec<Reservation>, Error>> + Send;
+
+    /// Lapses up to `limit` reservations past their time, over all desks: agents freed, legs waiting and matched again.
+    fn expire(
+        &self,
+        limit: usize,
+        now: Time,
+    ) -> impl Future<Output = Result<Vec<(DeskKey, Reservation)>, Error>> + Send;
+
+    /// Renews leases. A suspect session that beats is matched again. Answers, for each beat, whether the session is the agent's
+    /// current one, and what was matched.
+    fn beat(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        beats: &[Beat],
+        now: Time,
+    ) -> impl Future<Output = Result<(Vec<bool>, Vec<Reservation>), Error>> + Send;
+
+    /// Sweeps the leases of all desks. See [`SWEEP_GAP`].
+    fn lost(&self, now: Time)
+    -> impl Future<Output = Result<Vec<(DeskKey, Lapsed)>, Error>> + Send;
+
+    /// Starts a view of a new epoch under a loader's token. The old epoch answers nothing from now on.
+    fn begin(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        token: u128,
+        now: Time,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Fills page `page` (from 0) of the new view; refused unless it is the next. Matches nothing.
+    fn load(
+        &self,
+        desk: &DeskKey,
+        token: u128,
+        page: u32,
+        change: Change,
+        now: Time,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Makes the new view the desk's, with cursor `cursor`; refused unless exactly `pages` pages are there. Until the cursor
+    /// reaches `head` and [`Availability::rematch`] has gone through, nothing is matched.
+    fn flip(
+        &self,
+        desk: &DeskKey,
+        token: u128,
+        pages: u32,
+        cursor: u64,
+        head: u64,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Matches up to [`PAGE`] legs of an unmatched view in order-key order. `true`: nothing is left, the mark is cleared.
+    fn rematch(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        now: Time,
+    ) -> impl Future<Output = Result<(Vec<Reservation>, bool), Error>> + Send;
+}

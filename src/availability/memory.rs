@@ -1,0 +1,1 @@
+//! The availability index in this process: ordered sets, one lock per call.

@@ -1,0 +1,470 @@
+//! Events: the entries of a desk's log. Every change of a row is one of these, applied by `routing::evolve` alone.
+//!
+//! An event carries all that its effect needs (deadlines included), so that folding a ticket's events from nothing gives its
+//! stored rows, whatever the policy says by then. Customer text rides along in memory (`content`), and is not logged.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::agent::{Declared, NextDeclared, Profile, Reachability};
+use super::connector::Connector;
+use super::desk::LaneKey;
+use super::id::{
+    AgentId, AgentNo, ConnectorId, DeskId, GroupNo, LaneNo, OfferId, QueueId, TicketId, TicketName,
+};
+use super::leg::{EndedBy, Exclusion, LegRole};
+use super::offer::{FailReason, Offer, OfferEnd};
+use super::record::DecisionRecord;
+use super::requirement::{Band, Channel, Expertise, Requirement};
+use super::ticket::{
+    Axis, CancelReason, Content, EscalationReason, Hold, Infeasibility, Resolution, Transfer,
+    TransferState, Visit,
+};
+use super::time::Time;
+
+/// Who caused an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// Handoff itself: a match, a timer, a lapsed lease.
+    #[default]
+    System,
+    Connector(ConnectorId),
+    Agent(AgentId),
+    /// A caller whom nothing names (no credentials in embedded mode).
+    Caller,
+}
+
+/// An entry of the log as `decide` makes it. The store adds the sequence number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Time,
+    #[serde(default)]
+    pub actor: Actor,
+    /// The ticket it belongs to; none for the desk's, connectors' and agents' own events.
+    pub ticket: Option<TicketId>,
+    /// Dense over the ticket's decisions, from 1; 0 on what connectors do not see.
+    pub ticket_seq: u32,
+    pub body: Body,
+}
+
+/// Why a leg began to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueuedReason {
+    Created,
+    /// Its schedule time came.
+    Scheduled,
+    Requeued,
+    HandlerLost,
+    Reopened,
+    /// Back from hold without its handler.
+    Resumed,
+    Transferred,
+    Escalated,
+    /// A transfer came back and the transferor was gone.
+    Returned,
+    /// Nobody took it in time: the queue's terminal destination.
+    Terminal,
+    Assigned,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// The agent, or the connector that held it, ended it.
+    Ended,
+    TakenOver,
+    /// No heartbeat for 30 s.
+    Lost,
+    AgentDeleted,
+}
+
+/// Everything a new leg starts with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewLeg {
+    pub n: u8,
+    pub role: LegRole,
+    pub lane: LaneNo,
+    pub requirement: Requirement,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Requirement>,
+    pub order_time: Time,
+    pub want: u8,
+    pub prefer: Option<AgentId>,
+    pub prefer_until: Option<Time>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclusions: Vec<Exclusion>,
+    pub transfer: Option<u8>,
+}
+
+/// What a ticket starts with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Birth {
+    pub name: TicketName,
+    pub connector: ConnectorId,
+    pub instance: Arc<str>,
+    pub channel: Channel,
+    pub policy_rev: u32,
+    pub queue: QueueId,
+    pub band_asked: Option<Band>,
+    pub band: Band,
+    pub priority_asked: Option<u8>,
+    pub priority: u8,
+    pub category: Arc<str>,
+    pub language: Arc<str>,
+    pub parent: Option<TicketName>,
+    pub requirement: Requirement,
+    pub effective: Requirement,
+    pub preferred: Vec<AgentId>,
+    pub arrival_time: Time,
+    pub schedule_time: Option<Time>,
+    pub unassigned_due: Time,
+}
+
+/// What an update or a classification put in place of what was there; `None` leaves a field alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TicketChange {
+    pub queue: Option<QueueId>,
+    pub band: Option<Band>,
+    pub priority_asked: Option<Option<u8>>,
+    pub priority: Option<u8>,
+    pub category: Option<Arc<str>>,
+    pub language: Option<Arc<str>>,
+    pub requirement: Option<Requirement>,
+    pub effective: Option<Requirement>,
+    pub schedule_time: Option<Option<Time>>,
+    /// Names of the fields that the caller changed, as in the update mask.
+    pub fields: Vec<Arc<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    // The desk, its connectors and its tables.
+    DeskCreated {
+        desk: DeskId,
+        display_name: Arc<str>,
+        time_zone: Arc<str>,
+    },
+    DeskUpdated {
+        display_name: Arc<str>,
+        time_zone: Arc<str>,
+    },
+    LaneAdded {
+        lane: LaneNo,
+        key: LaneKey,
+    },
+    LaneRetired {
+        lane: LaneNo,
+    },
+    GroupAdded {
+        group: GroupNo,
+        expertise: Expertise,
+    },
+    GroupRetired {
+        group: GroupNo,
+    },
+    ConnectorCreated {
+        connector: Box<Connector>,
+    },
+    ConnectorUpdated {
+        connector: Box<Connector>,
+    },
+    ConnectorDeleted {
+        connector: ConnectorId,
+    },
+    ConnectorAway {
+        connector: ConnectorId,
+    },
+    ConnectorBack {
+        connector: ConnectorId,
+    },
+    PolicyUpdated {
+        revision: u32,
+        author: Arc<str>,
+        change_note: Arc<str>,
+    },
+
+    // Agents.
+    AgentCreated {
+        agent: AgentId,
+        number: AgentNo,
+        profile: Box<Profile>,
+        group: GroupNo,
+    },
+    AgentUpdated {
+        agent: AgentId,
+        profile: Box<Profile>,
+        group: GroupNo,
+    },
+    AgentDeleted {
+        agent: AgentId,
+    },
+    AgentDeclared {
+        agent: AgentId,
+        declared: Declared,
+        next: Option<NextDeclared>,
+    },
+    EndpointReported {
+        agent: AgentId,
+        channel: Channel,
+        reachability: Reachability,
+        until: Option<Time>,
+    },
+    SessionStarted {
+        agent: AgentId,
+        epoch: u64,
+        secret_hash: Arc<str>,
+        device: Arc<str>,
+    },
+    DeviceJoined {
+        agent: AgentId,
+        device: Arc<str>,
+    },
+    SessionEnded {
+        agent: AgentId,
+        epoch: u64,
+        reason: SessionEnd,
+        lost_until: Option<Time>,
+    },
+    /// The time in which a lost agent's digital work was kept is over, or the agent came back.
+    GraceEnded {
+        agent: AgentId,
+    },
+
+    // Tickets. `leg: None`: parked.
+    Created {
+        birth: Box<Birth>,
+        leg: Option<Box<NewLeg>>,
+        #[serde(skip)]
+        content: Option<Arc<Content>>,
+    },
+    /// A create came after its cancel, or a cancel for a ticket that nobody had created.
+    Tombstoned {
+        name: TicketName,
+        connector: ConnectorId,
+        channel: Channel,
+        queue: QueueId,
+        reason: CancelReason,
+    },
+    Queued {
+        reason: QueuedReason,
+        leg: Box<NewLeg>,
+        unassigned_due: Option<Time>,
+    },
+    Offered {
+        leg: u8,
+        offers: Vec<Offer>,
+        record: Box<DecisionRecord>,
+    },
+    /// An open offer is no more: declined, expired or revoked. A leg without an open offer left waits again.
+    OfferEnded {
+        offer: OfferId,
+        end: OfferEnd,
+        exclusion: Option<Exclusion>,
+        not_responding: bool,
+    },
+    Accepted {
+        offer: OfferId,
+        device: Arc<str>,
+        confirm_expire_time: Option<Time>,
+    },
+    Confirmed {
+        offer: OfferId,
+    },
+    ConnectFailed {
+        offer: OfferId,
+        reason: FailReason,
+        exclusion: Option<Exclusion>,
+        pause_until: Option<Time>,
+    },
+    /// A handler was put on a leg without an offer: forced by a supervisor, or back from hold.
+    Placed {
+        leg: u8,
+        offer: Box<Offer>,
+        reason: Arc<str>,
+    },
+    HandlerLost {
+        leg: u8,
+        agent: AgentId,
+    },
+    /// ACTIVE or CONNECTING work ended. `wrap_up_expire_time: None`: there is no wrap-up, the leg is DONE.
+    LegEnded {
+        leg: u8,
+        agent: AgentId,
+        ended_by: EndedBy,
+        wrap_up_expire_time: Option<Time>,
+    },
+    WrapUpFinished {
+        leg: u8,
+        code: Arc<str>,
+    },
+    LegCancelled {
+        leg: u8,
+    },
+    /// The leg's place or lane changed without an offer: needs updated, preference or exclusions over, lane derived again.
+    LegMoved {
+        leg: u8,
+        lane: LaneNo,
+        requirement: Requirement,
+        order_time: Time,
+    },
+    PreferenceEnded {
+        leg: u8,
+    },
+    ExclusionsEnded {
+        leg: u8,
+        agents: Vec<AgentId>,
+    },
+    PauseEnded {
+        leg: u8,
+    },
+    Infeasible {
+        leg: u8,
+        infeasibility: Option<Infeasibility>,
+    },
+    Updated {
+        change: Box<TicketChange>,
+        #[serde(skip)]
+        content: Option<Arc<Content>>,
+    },
+    Held {
+        hold: Box<Hold>,
+    },
+    /// Hold over; what follows (a `Placed` or a `Queued`) says where the ticket went.
+    Resumed {},
+    Escalated {
+        axis: Axis,
+        reason: EscalationReason,
+        level: u8,
+        effective: Requirement,
+        queue: QueueId,
+        band: Band,
+        priority: u8,
+        leg: u8,
+        transfer: Option<u8>,
+        requested_by: Actor,
+        hops: u8,
+        #[serde(skip)]
+        content: Option<Arc<Content>>,
+    },
+    TransferStarted {
+        transfer: Box<Transfer>,
+        effective: Requirement,
+        queue: QueueId,
+        band: Band,
+        #[serde(skip)]
+        content: Option<Arc<Content>>,
+    },
+    TransferMoved {
+        transfer: u8,
+        state: TransferState,
+        to_agent: Option<AgentId>,
+        hops: u8,
+        visits: Vec<Visit>,
+    },
+    Resolved {
+        resolution: Box<Resolution>,
+        close_due: Time,
+        #[serde(skip)]
+        content: Option<Arc<Content>>,
+    },
+    Reopened {
+        reason: Arc<str>,
+    },
+    Closed {},
+    Cancelled {
+        reason: CancelReason,
+    },
+}
+
+impl Body {
+    /// The kind as connectors see it; `None` for what stays inside.
+    pub fn decision_kind(&self) -> Option<&'static str> {
+        match self {
+            Body::Created { leg: Some(_), .. } | Body::Queued { .. } => Some("queued"),
+            Body::Offered { .. } => Some("offered"),
+            Body::OfferEnded { .. } => Some("offer_revoked"),
+            Body::Accepted {
+                confirm_expire_time: Some(_),
+                ..
+            } => Some("connect"),
+            Body::Accepted {
+                confirm_expire_time: None,
+                ..
+            }
+            | Body::Confirmed { .. }
+            | Body::Placed { .. } => Some("assigned"),
+            Body::ConnectFailed { .. } => Some("connect_failed"),
+            Body::HandlerLost { .. } => Some("handler_lost"),
+            Body::LegEnded { .. } => Some("leg_ended"),
+            Body::Infeasible {
+                infeasibility: Some(_),
+                ..
+            } => Some("infeasible"),
+            Body::Updated { .. } => Some("updated"),
+            Body::Held { .. } => Some("held"),
+            Body::Resumed {} => Some("resumed"),
+            Body::Escalated { .. } => Some("escalated"),
+            Body::TransferStarted { .. } | Body::TransferMoved { .. } => Some("transfer"),
+            Body::Resolved { .. } => Some("resolved"),
+            Body::Reopened { .. } => Some("reopened"),
+            Body::Closed {} => Some("closed"),
+            Body::Cancelled { .. } | Body::Tombstoned { .. } => Some("cancelled"),
+            Body::Created { leg: None, .. }
+            | Body::WrapUpFinished { .. }
+            | Body::LegCancelled { .. }
+            | Body::LegMoved { .. }
+            | Body::PreferenceEnded { .. }
+            | Body::ExclusionsEnded { .. }
+            | Body::PauseEnded { .. }
+            | Body::Infeasible {
+                infeasibility: None,
+                ..
+            }
+            | Body::DeskCreated { .. }
+            | Body::DeskUpdated { .. }
+            | Body::LaneAdded { .. }
+            | Body::LaneRetired { .. }
+            | Body::GroupAdded { .. }
+            | Body::GroupRetired { .. }
+            | Body::ConnectorCreated { .. }
+            | Body::ConnectorUpdated { .. }
+            | Body::ConnectorDeleted { .. }
+            | Body::ConnectorAway { .. }
+            | Body::ConnectorBack { .. }
+            | Body::PolicyUpdated { .. }
+            | Body::AgentCreated { .. }
+            | Body::AgentUpdated { .. }
+            | Body::AgentDeleted { .. }
+            | Body::AgentDeclared { .. }
+            | Body::EndpointReported { .. }
+            | Body::SessionStarted { .. }
+            | Body::DeviceJoined { .. }
+            | Body::SessionEnded { .. }
+            | Body::GraceEnded { .. } => None,
+        }
+    }
+}
+
+/// An event with its place in the desk's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Dense per desk, from 1.
+    pub seq: u64,
+    pub event: Event,
+    /// Where the decision goes: the ticket's connector, channel and instance, and the connector of the agent's endpoint if
+    /// that is another one.
+    pub route: Option<Route>,
+}
+
+/// Whom a decision is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub connector: ConnectorId,
+    pub channel: Channel,
+    pub side_connector: Option<ConnectorId>,
+}

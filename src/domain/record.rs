@@ -1,0 +1,108 @@
+//! Decision records: why this agent was offered this leg, and why not that one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::AgentId;
+use super::requirement::{Band, Strategy};
+use super::time::{Span, Time};
+
+/// Why an agent is not a candidate for a leg at this moment. The first that applies, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unfit {
+    /// Tier, skills, authorities or language do not satisfy any of the leg's alternatives.
+    Requirement,
+    /// On a break or offline (or about to be: no new work).
+    NotReady,
+    NoSession,
+    /// Missed two offers in a row.
+    NotResponding,
+    /// The channel is paused, or its endpoint unreachable or busy elsewhere.
+    Channel,
+    /// No room in the pool or on the channel.
+    Capacity,
+    /// Excluded for this leg: declined, missed, lost or failed before.
+    Excluded,
+    /// No heartbeat for 20 s: no new offers.
+    Suspect,
+    /// Held for another leg by a proposal under way.
+    Reserved,
+}
+
+/// What made the router look at this leg now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The leg began to wait.
+    LegArrived,
+    /// An agent became free, came on duty or was changed.
+    AgentFreed,
+    /// A supervisor assigned it.
+    Assigned,
+}
+
+/// How well an agent fits: smaller is chosen first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Fit {
+    /// Tiers above the need.
+    pub tier_surplus: u8,
+    /// Money limits above the need, summed, in millionths; unlimited counts as the largest number.
+    pub authority_surplus: u64,
+    /// Levels above the need plus other skills held that some live lane asks for.
+    pub skill_surplus: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Chosen,
+    Eligible,
+    /// Ranked better than the one chosen, but not to be had.
+    Excluded(Unfit),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub agent: AgentId,
+    pub verdict: Verdict,
+    pub fit: Fit,
+    /// Percent of the fuller pool.
+    pub load: u16,
+    /// Since the last accepted work; `None`: never had any.
+    pub idle: Option<Span>,
+    /// From 1, in order of choice.
+    pub rank: u32,
+}
+
+/// What the leg's place was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderTerms {
+    pub band: Band,
+    pub virtual_arrival_time: Time,
+    /// Legs of the same lane that were ahead when it was matched.
+    pub ahead: u32,
+}
+
+/// Written with every offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// The desk's log up to here is all that was known.
+    pub roster_seq: u64,
+    pub decide_time: Time,
+    pub policy_rev: u32,
+    pub trigger: Trigger,
+    pub order: OrderTerms,
+    pub strategy: Strategy,
+    /// The named agent who was tried first, if the leg had a preference.
+    pub preferred: Option<AgentId>,
+    /// The first ten in order of choice.
+    pub candidates: Vec<Candidate>,
+    /// Eligible agents beyond these.
+    pub omitted: u32,
+    /// Agents of the desk by the first reason that kept them out.
+    pub unfit: BTreeMap<Unfit, u32>,
+}

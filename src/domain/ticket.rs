@@ -1,0 +1,340 @@
+//! A ticket's row: one customer request, its legs and transfers, and what was asked beside what is in force.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{AgentId, ConnectorId, QueueId, TicketId, TicketName};
+use super::leg::{Leg, LegState};
+use super::requirement::{Amount, Band, Channel, Requirement};
+use super::time::{Span, Time};
+
+/// ```text
+/// OPEN -> QUEUED -> ASSIGNED <-> ON_HOLD -> RESOLVED -> CLOSED
+///   any of the first four, and RESOLVED once -> CANCELLED;  RESOLVED -> QUEUED (reopened)
+/// ```
+/// QUEUED: no leg of it is ACTIVE and it is neither parked, on hold nor over. OPEN with a schedule time: parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketState {
+    Open,
+    Queued,
+    Assigned,
+    OnHold,
+    Resolved,
+    Closed,
+    Cancelled,
+}
+
+impl TicketState {
+    pub const ALL: [TicketState; 7] = [
+        TicketState::Open,
+        TicketState::Queued,
+        TicketState::Assigned,
+        TicketState::OnHold,
+        TicketState::Resolved,
+        TicketState::Closed,
+        TicketState::Cancelled,
+    ];
+
+    /// Whether somebody still has to do something for the customer.
+    pub const fn is_open(self) -> bool {
+        matches!(
+            self,
+            TicketState::Open | TicketState::Queued | TicketState::Assigned | TicketState::OnHold
+        )
+    }
+
+    /// The word used in filters, files and the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            TicketState::Open => "OPEN",
+            TicketState::Queued => "QUEUED",
+            TicketState::Assigned => "ASSIGNED",
+            TicketState::OnHold => "ON_HOLD",
+            TicketState::Resolved => "RESOLVED",
+            TicketState::Closed => "CLOSED",
+            TicketState::Cancelled => "CANCELLED",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    CustomerLeft,
+    Withdrawn,
+    Spam,
+    Duplicate,
+    Merged,
+    Test,
+    Unreachable,
+}
+
+/// What somebody wrote or dialled. Kept apart from the row's other columns and never in the log, Redis, logs or metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    pub external_id: Arc<str>,
+    pub conversation_keys: Vec<Arc<str>>,
+    pub customer: Customer,
+    pub subject: Arc<str>,
+    pub summary: Arc<str>,
+    pub context_uri: Arc<str>,
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    pub resolution_text: Arc<str>,
+    /// Notes given with transfers, escalations, wrap-ups, newest last.
+    pub notes: Vec<Note>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    pub id: Arc<str>,
+    pub display_name: Arc<str>,
+    pub address: Arc<str>,
+    pub attributes: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub at: Time,
+    pub text: Arc<str>,
+}
+
+/// Why a ticket left the hands it was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// To more expertise.
+    Functional,
+    /// To more authority.
+    Hierarchical,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EscalationReason {
+    InsufficientKnowledge,
+    Miscommunication,
+    SlaBreach,
+    AuthorizationRequired,
+    CustomerDemand,
+    CustomerConflict,
+    InternalConflict,
+    NoMatch,
+    Declined,
+    Other,
+}
+
+/// `REQUESTED -> OFFERED -> COMPLETED | RETURNED | FAILED | CANCELLED`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferState {
+    Requested,
+    Offered,
+    Completed,
+    /// The target declined, did not answer or does not exist; the ticket went back.
+    Returned,
+    Failed,
+    Cancelled,
+}
+
+impl TransferState {
+    pub const fn is_open(self) -> bool {
+        matches!(self, TransferState::Requested | TransferState::Offered)
+    }
+}
+
+/// When the transferring agent is free again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Release {
+    /// The handler keeps the ticket until the target is confirmed.
+    #[default]
+    AfterConfirm,
+    Now,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnavailable {
+    #[default]
+    Reject,
+    Queue,
+    /// The named agent's team and tier.
+    Fallback,
+}
+
+/// Where a transfer goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    Agent(AgentId),
+    Requirement(Requirement),
+    Queue(QueueId),
+}
+
+/// A transfer, or the hand-over part of an escalation, with its own small life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// From 1.
+    pub n: u8,
+    pub state: TransferState,
+    pub target: Target,
+    pub release: Release,
+    /// Set when an escalation asked for it.
+    pub axis: Option<Axis>,
+    pub from_agent: Option<AgentId>,
+    pub from_leg: Option<u8>,
+    pub to_agent: Option<AgentId>,
+    /// The leg that looks for the target.
+    pub leg: u8,
+    pub hop: u8,
+    pub reason: Arc<str>,
+    pub create_time: Time,
+    pub end_time: Option<Time>,
+}
+
+/// Somebody, or a (queue, tier), that the ticket has been with: the memory of the ping-pong protection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    pub agent: Option<AgentId>,
+    pub queue: Option<QueueId>,
+    pub tier: Option<u8>,
+    /// The needs in force then: coming back with others is no ping-pong.
+    pub effective: Requirement,
+    pub at: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub reason: Arc<str>,
+    pub since: Time,
+    /// When it resumes by itself; never `None`, so that a held ticket cannot be forgotten.
+    pub resume_time: Time,
+    /// Who had it: tried first when it resumes.
+    pub handler: Option<AgentId>,
+}
+
+/// How a ticket was resolved; the text lies in [`Content`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    pub code: Arc<str>,
+    pub first_contact: bool,
+    /// Authority and amount conceded, checked against the handler's.
+    pub concession: Option<(Arc<str>, Option<Amount>)>,
+    pub agent: Option<AgentId>,
+}
+
+/// Why nobody takes a waiting leg now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Infeasibility {
+    /// Nobody on the desk has what is needed.
+    Never,
+    /// Somebody has it; nobody of them is on duty.
+    Absent,
+    /// Somebody is on duty; all of them are at capacity.
+    Busy,
+    /// Everybody who is on duty and fits is excluded for this leg.
+    Excluded,
+    /// Nobody is subscribed who could ring: LIVE legs wait.
+    ConnectorAway,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    pub id: TicketId,
+    pub name: TicketName,
+    /// Rises with any change to the ticket, its legs or offers; the etag.
+    pub ver: u64,
+    /// The last number given to a decision of this ticket.
+    pub ticket_seq: u32,
+    pub connector: ConnectorId,
+    pub instance: Arc<str>,
+    pub channel: Channel,
+    pub state: TicketState,
+    /// The policy revision pinned at the first enqueue.
+    pub policy_rev: u32,
+    pub queue: QueueId,
+    pub band_asked: Option<Band>,
+    pub band: Band,
+    pub priority_asked: Option<u8>,
+    /// 0 to 100.
+    pub priority: u8,
+    pub category: Arc<str>,
+    pub language: Arc<str>,
+    pub parent: Option<TicketName>,
+    /// What the caller asked for.
+    pub requirement: Requirement,
+    /// What is in force: the policy's additions, escalations and transfers included.
+    pub effective: Requirement,
+    pub preferred: Vec<AgentId>,
+    pub arrival_time: Time,
+    /// Set once, at the first enqueue, and never again.
+    pub enqueue_time: Option<Time>,
+    /// Parked until then.
+    pub schedule_time: Option<Time>,
+    /// Time that was the customer's turn (on hold, resolved, parked): it does not count as waiting.
+    pub customer_turn: Span,
+    pub customer_turn_since: Option<Time>,
+    pub owner: Option<AgentId>,
+    pub functional_level: u8,
+    pub hierarchical_level: u8,
+    /// Completed transfers and manual escalations.
+    pub hops: u8,
+    pub visits: Vec<Visit>,
+    pub transfers: Vec<Transfer>,
+    pub hold: Option<Hold>,
+    pub resolution: Option<Resolution>,
+    pub cancel_reason: Option<CancelReason>,
+    pub infeasibility: Option<Infeasibility>,
+    /// When a ticket that nobody took goes to the queue's terminal destination.
+    pub unassigned_due: Option<Time>,
+    /// How often it went there; at most 3 times.
+    pub terminal_visits: u8,
+    /// When a RESOLVED ticket becomes CLOSED.
+    pub close_due: Option<Time>,
+    pub create_time: Time,
+    pub update_time: Time,
+    /// When the first leg became ACTIVE.
+    pub answer_time: Option<Time>,
+    pub resolve_time: Option<Time>,
+    pub close_time: Option<Time>,
+    pub next_due_at: Option<Time>,
+    #[serde(skip)]
+    pub content: Arc<Content>,
+    #[serde(skip)]
+    pub legs: Vec<Leg>,
+}
+
+impl Ticket {
+    pub fn leg(&self, n: u8) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.n == n)
+    }
+
+    pub fn open_legs(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.iter().filter(|leg| leg.state.is_open())
+    }
+
+    /// The leg that somebody is working on with the customer.
+    pub fn active_leg(&self) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.state == LegState::Active)
+    }
+
+    /// Who works on it now.
+    pub fn handler(&self) -> Option<&AgentId> {
+        self.active_leg().and_then(|leg| leg.agent.as_ref())
+    }
+
+    /// The leg that is waiting, offered or connecting, if any: there is at most one.
+    pub fn pending_leg(&self) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.state.is_pending())
+    }
+
+    pub fn open_transfer(&self) -> Option<&Transfer> {
+        self.transfers
+            .iter()
+            .find(|transfer| transfer.state.is_open())
+    }
+}

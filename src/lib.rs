@@ -1,0 +1,5 @@
+//! Handoff: escalation routing for customer service.
+
+pub mod availability;
+pub mod domain;
+pub mod routing;

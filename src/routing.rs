@@ -1,0 +1,4 @@
+//! The rules: who is eligible, in which order, what each command does. Pure: no I/O, no clock, no randomness.
+
+pub mod lanes;
+pub mod order;
