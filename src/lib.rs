@@ -2,4 +2,5 @@
 
 pub mod availability;
 pub mod domain;
+pub mod policy;
 pub mod routing;

@@ -117,6 +117,19 @@ pub enum Strategy {
     Best,
 }
 
+/// How a queue orders its legs. Each ordering yields a time, so that queues with different ones compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ordering {
+    /// `arrival - 60 s x priority - credits + time that was the customer's turn`
+    #[default]
+    Arrival,
+    /// `enqueue - 30 d x priority`
+    Strict,
+    /// The first-response deadline: `arrival + target + time that was the customer's turn`.
+    Deadline,
+}
+
 /// An amount of money in millionths of a unit of its currency (ISO 4217).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Amount {

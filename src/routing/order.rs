@@ -1,28 +1,13 @@
 //! Order keys: which waiting leg comes first, and the virtual arrival time behind it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::id::LegId;
-use crate::domain::requirement::Band;
+use crate::domain::requirement::{Band, Ordering};
 use crate::domain::time::{Span, Time};
 
 /// One point of priority is worth one minute of waiting, so nothing starves.
 pub const PRIORITY_POINT: Span = Span::from_mins(1);
 /// Strict priority: a higher priority goes first whatever the age (of up to 30 days).
 const STRICT_POINT: Span = Span::from_days(30);
-
-/// How a queue orders its legs. Each ordering yields a time, so that queues with different ones compare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ordering {
-    /// `arrival - 60 s x priority - credits + time that was the customer's turn`
-    #[default]
-    Arrival,
-    /// `enqueue - 30 d x priority`
-    Strict,
-    /// The first-response deadline: `arrival + target + time that was the customer's turn`.
-    Deadline,
-}
 
 /// What a leg's place is made of.
 #[derive(Clone, Copy, Debug)]
