@@ -244,8 +244,7 @@ pub trait Availability: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(Vec<bool>, Vec<Reservation>), Error>> + Send;
 
     /// Sweeps the leases of all desks. See [`SWEEP_GAP`].
-    fn lost(&self, now: Time)
-    -> impl Future<Output = Result<Vec<(DeskKey, Lapsed)>, Error>> + Send;
+    fn lost(&self, now: Time) -> impl Future<Output = Result<Vec<(DeskKey, Lapsed)>, Error>> + Send;
 
     /// Starts a view of a new epoch under a loader's token. The old epoch answers nothing from now on.
     fn begin(

@@ -109,16 +109,12 @@ impl Default for Limits {
 impl Policy {
     /// What a desk runs on until it is given a policy: one queue per channel, named like it, with the defaults of the product.
     pub fn built_in() -> Policy {
-        let queue =
-            |channel: &Channel| QueueId::parse(channel.word()).expect("channel words are names");
+        let queue = |channel: &Channel| QueueId::parse(channel.word()).expect("channel words are names");
         Policy {
             revision: 0,
             catalogue: Catalogue::default(),
             classification: Vec::new(),
-            default_queues: Channel::ALL
-                .iter()
-                .map(|channel| (*channel, queue(channel)))
-                .collect(),
+            default_queues: Channel::ALL.iter().map(|channel| (*channel, queue(channel))).collect(),
             queues: Channel::ALL
                 .iter()
                 .map(|channel| (queue(channel), Queue::of_channel(queue(channel), *channel)))

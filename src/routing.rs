@@ -1,4 +1,7 @@
 //! The rules: who is eligible, in which order, what each command does. Pure: no I/O, no clock, no randomness.
 
+pub mod command;
 pub mod lanes;
 pub mod order;
+pub mod reject;
+pub mod workset;

@@ -13,9 +13,7 @@ use super::requirement::{Channel, Expertise, Pool};
 use super::time::Time;
 
 /// How an agent accepts on an endpoint.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accepts {
     /// The agent presses accept, then is connected.
@@ -92,9 +90,7 @@ impl Profile {
     }
 
     pub fn endpoint(&self, channel: Channel) -> Option<&Endpoint> {
-        self.endpoints
-            .iter()
-            .find(|endpoint| endpoint.channel == channel)
+        self.endpoints.iter().find(|endpoint| endpoint.channel == channel)
     }
 
     /// Channels on which nothing is offered now, whatever the load: paused, or the endpoint cannot be reached.
@@ -244,9 +240,7 @@ impl Agent {
                 (u32::from(used) * 100 / u32::from(pool)) as u16
             }
         };
-        percent(self.used_live, self.profile.pool(Pool::Live)).max(percent(
-            self.used_deferred,
-            self.profile.pool(Pool::Deferred),
-        ))
+        percent(self.used_live, self.profile.pool(Pool::Live))
+            .max(percent(self.used_deferred, self.profile.pool(Pool::Deferred)))
     }
 }

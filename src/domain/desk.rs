@@ -28,9 +28,9 @@ pub struct Desk {
     pub next_lane: u32,
     pub next_group: u32,
     #[serde(skip)]
-    pub lanes: Lanes,
+    pub lanes: Arc<Lanes>,
     #[serde(skip)]
-    pub groups: Groups,
+    pub groups: Arc<Groups>,
 }
 
 /// The desk's interned needs: every distinct (channel, queue, alternatives, strategy) that some leg asks for.

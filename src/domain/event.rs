@@ -10,16 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::agent::{Declared, NextDeclared, Profile, Reachability};
 use super::connector::Connector;
 use super::desk::LaneKey;
-use super::id::{
-    AgentId, AgentNo, ConnectorId, DeskId, GroupNo, LaneNo, OfferId, QueueId, TicketId, TicketName,
-};
+use super::id::{AgentId, AgentNo, ConnectorId, DeskId, GroupNo, LaneNo, OfferId, QueueId, TicketId, TicketName};
 use super::leg::{EndedBy, Exclusion, LegRole};
 use super::offer::{FailReason, Offer, OfferEnd};
 use super::record::DecisionRecord;
 use super::requirement::{Band, Channel, Expertise, Requirement};
 use super::ticket::{
-    Axis, CancelReason, Content, EscalationReason, Hold, Infeasibility, Resolution, Transfer,
-    TransferState, Visit,
+    Axis, CancelReason, Content, EscalationReason, Hold, Infeasibility, Resolution, Transfer, TransferState, Visit,
 };
 use super::time::Time;
 
@@ -402,8 +399,7 @@ impl Body {
             Body::HandlerLost { .. } => Some("handler_lost"),
             Body::LegEnded { .. } => Some("leg_ended"),
             Body::Infeasible {
-                infeasibility: Some(_),
-                ..
+                infeasibility: Some(_), ..
             } => Some("infeasible"),
             Body::Updated { .. } => Some("updated"),
             Body::Held { .. } => Some("held"),
@@ -422,8 +418,7 @@ impl Body {
             | Body::ExclusionsEnded { .. }
             | Body::PauseEnded { .. }
             | Body::Infeasible {
-                infeasibility: None,
-                ..
+                infeasibility: None, ..
             }
             | Body::DeskCreated { .. }
             | Body::DeskUpdated { .. }

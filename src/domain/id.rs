@@ -14,17 +14,14 @@ use uuid::Uuid;
 
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be 1 to 63 characters of a-z, 0-9, '-', '_' or '.', and begin with a letter or a digit"
-)]
+#[error("must be 1 to 63 characters of a-z, 0-9, '-', '_' or '.', and begin with a letter or a digit")]
 pub struct BadName;
 
 fn check_segment(text: &str) -> Result<(), BadName> {
-    let starts_well =
-        text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
-    let all_allowed = text.bytes().all(|byte| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
-    });
+    let starts_well = text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let all_allowed = text
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'));
     if starts_well && all_allowed && text.len() <= 63 {
         Ok(())
     } else {
@@ -195,11 +192,7 @@ impl FromStr for OfferId {
             nth,
         };
         // One spelling for one offer: "01" or an upper-case id is no name of ours.
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(BadName)
-        }
+        if id.to_string() == text { Ok(id) } else { Err(BadName) }
     }
 }
 
@@ -244,10 +237,7 @@ mod tests {
             nth: 0,
         };
         assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!(
-            id.to_string().replace(".7.", ".07.").parse::<OfferId>(),
-            Err(BadName)
-        );
+        assert_eq!(id.to_string().replace(".7.", ".07.").parse::<OfferId>(), Err(BadName));
         assert_eq!("a.b.c.d".parse::<OfferId>(), Err(BadName));
     }
 

@@ -34,10 +34,7 @@ impl LegState {
 
     /// Whether work on it has not begun, so that it may still be taken back.
     pub const fn is_pending(self) -> bool {
-        matches!(
-            self,
-            LegState::Waiting | LegState::Offered | LegState::Connecting
-        )
+        matches!(self, LegState::Waiting | LegState::Offered | LegState::Connecting)
     }
 }
 
@@ -130,9 +127,7 @@ pub struct Leg {
 
 impl Leg {
     pub fn pending_offers(&self) -> impl Iterator<Item = &Offer> {
-        self.offers
-            .iter()
-            .filter(|offer| offer.state == OfferState::Pending)
+        self.offers.iter().filter(|offer| offer.state == OfferState::Pending)
     }
 
     /// The accepted offer of a leg that is connecting or active.
@@ -144,8 +139,6 @@ impl Leg {
     }
 
     pub fn excludes(&self, agent: &AgentId) -> Option<&Exclusion> {
-        self.exclusions
-            .iter()
-            .find(|exclusion| exclusion.agent == *agent)
+        self.exclusions.iter().find(|exclusion| exclusion.agent == *agent)
     }
 }

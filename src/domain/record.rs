@@ -44,9 +44,7 @@ pub enum Trigger {
 }
 
 /// How well an agent fits: smaller is chosen first.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fit {
     /// Tiers above the need.
     pub tier_surplus: u8,

@@ -105,9 +105,7 @@ impl Band {
 }
 
 /// Which of several equally fitting agents is taken first.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
     /// The least skilled agent who is skilled enough: rare skills are kept free.

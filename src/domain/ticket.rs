@@ -333,8 +333,6 @@ impl Ticket {
     }
 
     pub fn open_transfer(&self) -> Option<&Transfer> {
-        self.transfers
-            .iter()
-            .find(|transfer| transfer.state.is_open())
+        self.transfers.iter().find(|transfer| transfer.state.is_open())
     }
 }

@@ -31,14 +31,8 @@ impl Policy {
     /// Where a ticket on `channel` with these facts goes. A queue that was asked for and exists is kept; rules then still add
     /// needs when they lead to the same queue.
     pub fn classify(&self, channel: Channel, facts: &Facts<'_>, asked: &Requirement) -> Class {
-        let rule = self
-            .classification
-            .iter()
-            .find(|rule| rule.when.holds(facts));
-        let asked_queue = asked
-            .queue
-            .as_ref()
-            .filter(|queue| self.queues.contains_key(*queue));
+        let rule = self.classification.iter().find(|rule| rule.when.holds(facts));
+        let asked_queue = asked.queue.as_ref().filter(|queue| self.queues.contains_key(*queue));
         let queue = asked_queue
             .or(rule.map(|rule| &rule.queue))
             .or(self.default_queues.get(&channel));
@@ -46,8 +40,7 @@ impl Policy {
             .expect("a checked policy has a default queue for every channel")
             .clone();
         let adds = rule.filter(|rule| rule.queue == queue);
-        let requirement =
-            adds.map_or_else(|| asked.clone(), |rule| stricter(asked, &rule.requirement));
+        let requirement = adds.map_or_else(|| asked.clone(), |rule| stricter(asked, &rule.requirement));
         let priority = facts
             .priority
             .or(adds.and_then(|rule| rule.priority))
@@ -112,9 +105,7 @@ impl Catalogue {
                         name: name.clone(),
                         catalogue: "authorities",
                     }),
-                    (Some(currency), Some(amount))
-                        if currency.as_ref() != Some(&amount.currency) =>
-                    {
+                    (Some(currency), Some(amount)) if currency.as_ref() != Some(&amount.currency) => {
                         refused.push(NotListed {
                             field: format!("{field}.amount.currency_code"),
                             name: amount.currency.clone(),

@@ -36,19 +36,13 @@ pub struct Condition {
 
 impl Condition {
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
-        let channel = self.channel.is_empty()
-            || facts
-                .channel
-                .is_some_and(|channel| self.channel.contains(&channel));
-        let queue =
-            self.queue.is_empty() || facts.queue.is_some_and(|queue| self.queue.contains(queue));
+        let channel = self.channel.is_empty() || facts.channel.is_some_and(|channel| self.channel.contains(&channel));
+        let queue = self.queue.is_empty() || facts.queue.is_some_and(|queue| self.queue.contains(queue));
         let category = self.category.is_empty() || self.category.contains(facts.category);
         let language = self.language.is_empty() || self.language.contains(facts.language);
-        let priority = self.priority.is_none_or(|(from, to)| {
-            facts
-                .priority
-                .is_some_and(|priority| (from..=to).contains(&priority))
-        });
+        let priority = self
+            .priority
+            .is_none_or(|(from, to)| facts.priority.is_some_and(|priority| (from..=to).contains(&priority)));
         let attributes = self.attributes.iter().all(|(key, values)| {
             facts
                 .attributes
@@ -56,10 +50,7 @@ impl Condition {
                 .is_some_and(|value| values.contains(*value))
         });
         let any = self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts));
-        let not = self
-            .not
-            .as_ref()
-            .is_none_or(|condition| !condition.holds(facts));
+        let not = self.not.as_ref().is_none_or(|condition| !condition.holds(facts));
         channel && queue && category && language && priority && attributes && any && not
     }
 }

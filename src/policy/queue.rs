@@ -118,12 +118,11 @@ impl Queue {
 
     /// 1 min to 90 d.
     pub fn unassigned_timeout(&self, channel: Channel) -> Span {
-        self.unassigned_timeout
-            .unwrap_or(if channel == Channel::Phone {
-                Span::from_hours(2)
-            } else {
-                Span::from_days(7)
-            })
+        self.unassigned_timeout.unwrap_or(if channel == Channel::Phone {
+            Span::from_hours(2)
+        } else {
+            Span::from_days(7)
+        })
     }
 
     /// 0 to 90 d.

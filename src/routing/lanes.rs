@@ -47,9 +47,7 @@ pub struct Limits(BTreeSet<(Arc<str>, Amount)>);
 
 impl Limits {
     pub fn of(groups: &Groups) -> Limits {
-        let held = groups
-            .iter()
-            .flat_map(|(_, group)| group.authorities.iter());
+        let held = groups.iter().flat_map(|(_, group)| group.authorities.iter());
         Limits(
             held.filter_map(|(name, limit)| Some((name.clone(), limit.clone()?)))
                 .collect(),
@@ -82,8 +80,7 @@ pub fn lane_key<'a>(
     strategy: Strategy,
     limits: &Limits,
 ) -> LaneKey {
-    let canonical: BTreeSet<Requirement> =
-        alternatives.map(|need| canonical(need, limits)).collect();
+    let canonical: BTreeSet<Requirement> = alternatives.map(|need| canonical(need, limits)).collect();
     LaneKey {
         channel,
         queue: queue.clone(),
@@ -135,10 +132,8 @@ fn fit_one(need: &Requirement, has: &Expertise, asked: &BTreeSet<Arc<str>>) -> O
     }
     let mut authority_surplus = 0_u64;
     for (name, amount) in &need.authorities {
-        authority_surplus = authority_surplus.saturating_add(authority_beyond(
-            amount.as_ref(),
-            has.authorities.get(name)?.as_ref(),
-        )?);
+        authority_surplus =
+            authority_surplus.saturating_add(authority_beyond(amount.as_ref(), has.authorities.get(name)?.as_ref())?);
     }
     let mut skill_surplus = 0_u32;
     for (skill, min_level) in &need.skills {
@@ -209,21 +204,9 @@ mod tests {
 
     #[test]
     fn amounts_under_the_same_limit_share_a_lane_and_an_amount_over_all_fits_only_the_unlimited() {
-        let limits = Limits(
-            [
-                (Arc::from("refund"), euros(500)),
-                (Arc::from("refund"), euros(100)),
-            ]
-            .into(),
-        );
-        assert_eq!(
-            lane(&refund(Some(137)), &limits),
-            lane(&refund(Some(138)), &limits)
-        );
-        assert_ne!(
-            lane(&refund(Some(99)), &limits),
-            lane(&refund(Some(137)), &limits)
-        );
+        let limits = Limits([(Arc::from("refund"), euros(500)), (Arc::from("refund"), euros(100))].into());
+        assert_eq!(lane(&refund(Some(137)), &limits), lane(&refund(Some(138)), &limits));
+        assert_ne!(lane(&refund(Some(99)), &limits), lane(&refund(Some(137)), &limits));
         let over_all = lane(&refund(Some(900)), &limits);
         assert_eq!(fit(&over_all, &agent(1, Some(500)), &BTreeSet::new()), None);
         assert!(fit(&over_all, &agent(1, None), &BTreeSet::new()).is_some());
@@ -231,13 +214,9 @@ mod tests {
 
     #[test]
     fn the_lowest_sufficient_tier_and_authority_rank_first() {
-        let lane = lane(
-            &refund(Some(100)),
-            &Limits([(Arc::from("refund"), euros(100))].into()),
-        );
-        let ranked = |expertise: &Expertise| {
-            fit(&lane, expertise, &BTreeSet::new()).map(|fit| rank(fit, Strategy::Scarce))
-        };
+        let lane = lane(&refund(Some(100)), &Limits([(Arc::from("refund"), euros(100))].into()));
+        let ranked =
+            |expertise: &Expertise| fit(&lane, expertise, &BTreeSet::new()).map(|fit| rank(fit, Strategy::Scarce));
         assert!(
             ranked(&agent(1, Some(500))) < ranked(&agent(2, Some(100))),
             "tier before authority"

@@ -73,8 +73,8 @@ mod tests {
 
     fn key() -> impl Strategy<Value = OrderKey> {
         let time = -4_000_000_000_000_000_i64..4_000_000_000_000_000;
-        (0_u8..3, time.clone(), time, any::<u128>(), any::<u8>()).prop_map(
-            |(band, time, enqueue, ticket, leg)| OrderKey {
+        (0_u8..3, time.clone(), time, any::<u128>(), any::<u8>()).prop_map(|(band, time, enqueue, ticket, leg)| {
+            OrderKey {
                 band,
                 time: Time(time),
                 enqueue: Time(enqueue),
@@ -82,8 +82,8 @@ mod tests {
                     ticket: TicketId(Uuid::from_u128(ticket)),
                     leg,
                 },
-            },
-        )
+            }
+        })
     }
 
     proptest! {

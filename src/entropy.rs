@@ -1,0 +1,58 @@
+//! The one source of randomness of the process: ticket ids and session secrets.
+
+use std::sync::Mutex;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+use crate::domain::id::TicketId;
+use crate::domain::time::Time;
+
+/// Seeded from the operating system, or from a number so that a run can be repeated.
+#[derive(Debug)]
+pub struct Entropy {
+    /// Guards the generator alone; never held across anything that waits.
+    generator: Mutex<StdRng>,
+}
+
+impl Entropy {
+    pub fn from_system() -> Entropy {
+        Entropy {
+            generator: Mutex::new(rand::make_rng()),
+        }
+    }
+
+    pub fn seeded(seed: u64) -> Entropy {
+        Entropy {
+            generator: Mutex::new(StdRng::seed_from_u64(seed)),
+        }
+    }
+
+    /// A UUIDv7: sorts by the time it was minted.
+    pub fn ticket_id(&self, now: Time) -> TicketId {
+        let millis = u64::try_from(now.0 / 1_000).unwrap_or(0);
+        let random = self.bytes::<10>();
+        TicketId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    pub fn uuid(&self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+
+    /// 128 bits, hexadecimal: what a session's holder must show to take it up again.
+    pub fn secret(&self) -> String {
+        u128::from_be_bytes(self.bytes())
+            .to_be_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0_u8; N];
+        let mut generator = self.generator.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        generator.fill_bytes(&mut bytes);
+        bytes
+    }
+}

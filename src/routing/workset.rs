@@ -1,0 +1,132 @@
+//! The rows that a batch of commands works on, in layers: what was loaded, what the batch changed, what one command changes.
+//!
+//! A layer's own rows are exactly the ones changed in it, so the store knows what to write and a rejected command leaves
+//! nothing behind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::lanes::Limits;
+use crate::domain::agent::Agent;
+use crate::domain::connector::Connector;
+use crate::domain::desk::Desk;
+use crate::domain::id::{AgentId, ConnectorId, DeskKey, TicketId};
+use crate::domain::ticket::Ticket;
+use crate::policy::Policy;
+
+/// Rows over rows: reads fall through to the base, writes stay here.
+#[derive(Debug)]
+pub struct Layer<'a, K, V> {
+    base: Option<&'a Layer<'a, K, V>>,
+    own: BTreeMap<K, Arc<V>>,
+}
+
+impl<K, V> Default for Layer<'_, K, V> {
+    fn default() -> Self {
+        Layer {
+            base: None,
+            own: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> Layer<'_, K, V> {
+    pub fn get(&self, key: &K) -> Option<&Arc<V>> {
+        match (self.own.get(key), self.base) {
+            (Some(row), _) => Some(row),
+            (None, Some(base)) => base.get(key),
+            (None, None) => None,
+        }
+    }
+
+    /// The row, to be changed in this layer alone.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        if !self.own.contains_key(key) {
+            let below = self.base.and_then(|base| base.get(key)).cloned()?;
+            self.own.insert(key.clone(), below);
+        }
+        self.own.get_mut(key).map(Arc::make_mut)
+    }
+
+    pub fn insert(&mut self, key: K, row: Arc<V>) {
+        self.own.insert(key, row);
+    }
+
+    /// The rows changed (or, in the lowest layer, loaded) here.
+    pub fn own(&self) -> &BTreeMap<K, Arc<V>> {
+        &self.own
+    }
+
+    pub fn into_own(self) -> BTreeMap<K, Arc<V>> {
+        self.own
+    }
+}
+
+/// What changes rarely and is the same for every command on a desk.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    pub desk: Arc<Desk>,
+    pub connectors: Arc<BTreeMap<ConnectorId, Arc<Connector>>>,
+    /// Every revision that an open ticket may be pinned to; 0 is built in.
+    pub policies: Arc<BTreeMap<u32, Arc<Policy>>>,
+    pub limits: Arc<Limits>,
+}
+
+impl Scope {
+    /// The policy of a revision. Revisions are kept as long as a ticket is pinned to them.
+    pub fn policy(&self, revision: u32) -> &Arc<Policy> {
+        self.policies
+            .get(&revision)
+            .or_else(|| self.policies.get(&0))
+            .expect("the built-in policy is always there")
+    }
+
+    pub fn current_policy(&self) -> &Arc<Policy> {
+        self.policy(self.desk.policy_rev)
+    }
+}
+
+/// Conversation keys are unique per connector among open tickets. `None`: free.
+pub type Conversations<'a> = Layer<'a, (ConnectorId, Arc<str>), Option<TicketId>>;
+
+#[derive(Debug)]
+pub struct WorkingSet<'a> {
+    pub key: DeskKey,
+    /// `None`: no such desk.
+    pub scope: Option<Scope>,
+    pub agents: Layer<'a, AgentId, Agent>,
+    pub tickets: Layer<'a, TicketId, Ticket>,
+    pub conversations: Conversations<'a>,
+}
+
+impl<'a> WorkingSet<'a> {
+    pub fn empty(key: DeskKey) -> WorkingSet<'a> {
+        WorkingSet {
+            key,
+            scope: None,
+            agents: Layer::default(),
+            tickets: Layer::default(),
+            conversations: Layer::default(),
+        }
+    }
+
+    /// A layer on top, which reads through to this one and keeps its changes to itself.
+    pub fn layer(&'a self) -> WorkingSet<'a> {
+        WorkingSet {
+            key: self.key.clone(),
+            scope: self.scope.clone(),
+            agents: Layer {
+                base: Some(&self.agents),
+                own: BTreeMap::new(),
+            },
+            tickets: Layer {
+                base: Some(&self.tickets),
+                own: BTreeMap::new(),
+            },
+            conversations: Layer {
+                base: Some(&self.conversations),
+                own: BTreeMap::new(),
+            },
+        }
+    }
+}

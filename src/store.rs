@@ -1,0 +1,277 @@
+//! The store port: the truth. Every change is committed together with its events on the desk's dense log.
+
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::agent::Agent;
+use crate::domain::connector::Connector;
+use crate::domain::event::{Entry, Event};
+use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId, TicketName};
+use crate::domain::requirement::Channel;
+use crate::domain::ticket::{Content, Ticket, TicketState};
+use crate::domain::time::Time;
+use crate::routing::command::{Answer, Roots};
+use crate::routing::workset::{Scope, WorkingSet};
+
+/// Commands in one transaction.
+pub const MAX_BATCH: usize = 256;
+/// How long an answer is kept for a repeated request id.
+pub const DEDUP_DAYS: i64 = 1;
+
+/// What makes a repeat of a call the same call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DedupKey {
+    pub tenant: TenantId,
+    /// Who calls; without credentials one word for everybody.
+    pub caller: Arc<str>,
+    pub method: Arc<str>,
+    /// The request id.
+    pub key: Arc<str>,
+}
+
+/// The stored answer of an earlier call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAnswer {
+    /// SHA-256 of the decoded command, hex.
+    pub request_hash: Arc<str>,
+    pub answer: Answer,
+}
+
+/// What one command of a batch needs.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub desk: DeskKey,
+    pub roots: Roots,
+    pub dedup: Option<DedupKey>,
+}
+
+/// What was loaded for a batch.
+pub struct Loaded {
+    /// Every desk named in the batch, in order of key. `scope: None`: there is no such desk.
+    pub desks: BTreeMap<DeskKey, WorkingSet<'static>>,
+    /// For each request, the answer stored under its key.
+    pub answers: Vec<Option<StoredAnswer>>,
+    /// Legs waiting in the queues that were asked for.
+    pub waiting: BTreeMap<(DeskKey, QueueId), u32>,
+    /// The store's time, read under the locks. Deadlines are compared with nothing else.
+    pub now: Time,
+}
+
+/// What a batch's work came to. Changed rows are taken from the layers that `changed` holds.
+pub struct Work<'a, T> {
+    pub changed: Vec<WorkingSet<'a>>,
+    /// In the order in which they happened.
+    pub events: Vec<(DeskKey, Event)>,
+    pub answers: Vec<(DedupKey, StoredAnswer)>,
+    pub value: T,
+}
+
+/// A committed batch.
+pub struct Committed<T> {
+    pub value: T,
+    /// Per desk, what was appended, with numbers and routes.
+    pub entries: Vec<(DeskKey, Vec<Arc<Entry>>)>,
+    /// Per desk that the batch touched, its scope afterwards and the log's head.
+    pub desks: Vec<(DeskKey, Option<Scope>, u64)>,
+    pub now: Time,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing was committed, or nobody knows: repeat with the same keys.
+    #[error("the store does not answer")]
+    Away(#[source] sqlx::Error),
+    /// What is stored cannot be read: a bug, or a foreign hand.
+    #[error("stored {what} cannot be read")]
+    Corrupt {
+        what: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the data directory {path} is in use by another process")]
+    InUse { path: String },
+    #[error("the data directory {path} cannot be used")]
+    Directory {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("migrating the database failed")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+/// One page of a listing: rows in key order after `after`.
+#[derive(Clone, Debug)]
+pub struct Page<K> {
+    pub after: Option<K>,
+    /// 1 to 1000.
+    pub limit: u32,
+}
+
+/// Which tickets are listed. All of the named, in order of creation (id).
+#[derive(Clone, Debug, Default)]
+pub struct TicketFilter {
+    pub states: Vec<TicketState>,
+    pub channel: Option<Channel>,
+    pub queue: Option<QueueId>,
+    pub connector: Option<ConnectorId>,
+    /// Handled by, or offered to, this agent now.
+    pub agent: Option<AgentId>,
+    pub external_id: Option<Arc<str>>,
+    pub conversation_key: Option<Arc<str>>,
+}
+
+/// Which decisions a reader sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `None`: every connector's (reach DESK and CHANNEL).
+    pub connector: Option<ConnectorId>,
+    /// Empty: all.
+    pub channels: Vec<Channel>,
+    /// Kinds as in `Body::decision_kind`; empty: all.
+    pub kinds: Vec<Arc<str>>,
+}
+
+/// A decision as read from the log, with what a connector needs beside it.
+#[derive(Clone, Debug)]
+pub struct LogRow {
+    pub entry: Arc<Entry>,
+    pub ticket_name: Option<TicketName>,
+    pub content: Option<Arc<Content>>,
+}
+
+/// A row whose deadline has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    Ticket(DeskKey, TicketId),
+    Agent(DeskKey, AgentId),
+}
+
+/// All methods may be cancelled between awaits without harm; a commit once begun is carried through.
+pub trait Store: Send + Sync + 'static {
+    /// One transaction: takes the dedup keys, locks and loads what the requests name (and what follows from it, see [`Roots`]),
+    /// calls `work` once, writes the rows that `work` changed set by set, and appends the events last. When it errs, nothing
+    /// was committed, or it is unknown whether it was; `work` may then run again on a fresh load.
+    fn transact<T, F>(
+        &self,
+        requests: Vec<Request>,
+        work: F,
+    ) -> impl Future<Output = Result<Committed<T>, Error>> + Send
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Loaded) -> Work<'a, T> + Send + 'static;
+
+    fn scope(&self, desk: &DeskKey) -> impl Future<Output = Result<Option<Scope>, Error>> + Send;
+    fn list_desks(
+        &self,
+        tenant: &TenantId,
+        page: Page<DeskId>,
+    ) -> impl Future<Output = Result<Vec<Scope>, Error>> + Send;
+    fn all_desks(&self) -> impl Future<Output = Result<Vec<DeskKey>, Error>> + Send;
+    /// The log's head and the view epoch.
+    fn head(&self, desk: &DeskKey) -> impl Future<Output = Result<Option<(u64, u64)>, Error>> + Send;
+    /// Raises the epoch for a rebuild and returns it.
+    fn next_epoch(&self, desk: &DeskKey) -> impl Future<Output = Result<u64, Error>> + Send;
+
+    fn get_agent(
+        &self,
+        desk: &DeskKey,
+        agent: &AgentId,
+    ) -> impl Future<Output = Result<Option<Arc<Agent>>, Error>> + Send;
+    fn list_agents(
+        &self,
+        desk: &DeskKey,
+        page: Page<AgentId>,
+    ) -> impl Future<Output = Result<Vec<Arc<Agent>>, Error>> + Send;
+    /// Deleted connectors are not listed.
+    fn list_connectors(
+        &self,
+        desk: &DeskKey,
+        page: Page<ConnectorId>,
+    ) -> impl Future<Output = Result<Vec<Arc<Connector>>, Error>> + Send;
+
+    /// With legs, offers and content.
+    fn get_ticket(
+        &self,
+        desk: &DeskKey,
+        ticket: TicketId,
+    ) -> impl Future<Output = Result<Option<Arc<Ticket>>, Error>> + Send;
+    fn list_tickets(
+        &self,
+        desk: &DeskKey,
+        filter: &TicketFilter,
+        page: Page<TicketId>,
+    ) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
+    /// Tickets that are not over, whole, in key order: what a rebuild loads.
+    fn open_tickets(
+        &self,
+        desk: &DeskKey,
+        page: Page<TicketId>,
+    ) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
+    /// The tickets on which this agent has an open offer or leg.
+    fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
+    /// Waiting legs of these lanes' queue that come before `key` (its hexadecimal text): the place in line.
+    fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> impl Future<Output = Result<u32, Error>> + Send;
+    /// Waiting legs whose need names an amount: those that another set of limits may put into another lane.
+    fn waiting_with_amounts(&self, desk: &DeskKey) -> impl Future<Output = Result<Vec<LegId>, Error>> + Send;
+
+    /// Decisions of the selection after `after`, up to `limit`, in order; the head that was read; and whether the limit cut it.
+    fn log_after(
+        &self,
+        desk: &DeskKey,
+        selection: &Selection,
+        after: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<(Vec<LogRow>, u64), Error>> + Send;
+    /// The last number at or below `upto` that the selection holds; 0: none.
+    fn last_matching(
+        &self,
+        desk: &DeskKey,
+        selection: &Selection,
+        upto: u64,
+    ) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// The first number that is still in the log.
+    fn first_seq(&self, desk: &DeskKey) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// Every event of a ticket, internal ones included, after `after`.
+    fn ticket_events(
+        &self,
+        desk: &DeskKey,
+        ticket: TicketId,
+        after: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Arc<Entry>>, Error>> + Send;
+    /// Every event of a desk after `after`: for the index's tailer and for tests.
+    fn events_after(
+        &self,
+        desk: &DeskKey,
+        after: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Arc<Entry>>, Error>> + Send;
+
+    /// Rows whose deadline is at or before `now`, the earliest first.
+    fn due_before(&self, now: Time, limit: u32) -> impl Future<Output = Result<Vec<Due>, Error>> + Send;
+    /// The next deadline of all.
+    fn next_due(&self) -> impl Future<Output = Result<Option<Time>, Error>> + Send;
+
+    fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// Saves positions; one that is lower than the stored one is ignored.
+    fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> impl Future<Output = Result<(), Error>> + Send;
+
+    fn policy_source(
+        &self,
+        desk: &DeskKey,
+        revision: u32,
+    ) -> impl Future<Output = Result<Option<Arc<str>>, Error>> + Send;
+    /// Removes expired answers and events older than the given times, up to `limit` each; returns how many.
+    fn retire(
+        &self,
+        dedup_before: Time,
+        events_before: Time,
+        limit: u32,
+    ) -> impl Future<Output = Result<u64, Error>> + Send;
+}
