@@ -148,10 +148,7 @@ pub struct Reservation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advanced {
     /// Applied; matching brought these.
-    Applied {
-        cursor: u64,
-        reservations: Vec<Reservation>,
-    },
+    Applied { cursor: u64, reservations: Vec<Reservation> },
     /// The view is at `to` or beyond: done already.
     Passed,
     /// The view is before `from`: nothing changed; read the log from here.

@@ -29,11 +29,7 @@ impl Clock {
     }
 
     pub fn starting_at(start: Time, rate: u32) -> Clock {
-        Clock {
-            started: Instant::now(),
-            start,
-            rate: rate.max(1),
-        }
+        Clock { started: Instant::now(), start, rate: rate.max(1) }
     }
 
     pub fn rate(&self) -> u32 {

@@ -9,6 +9,7 @@ pub mod desk;
 pub mod event;
 pub mod id;
 pub mod leg;
+pub mod log;
 pub mod offer;
 pub mod record;
 pub mod requirement;

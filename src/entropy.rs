@@ -18,15 +18,11 @@ pub struct Entropy {
 
 impl Entropy {
     pub fn from_system() -> Entropy {
-        Entropy {
-            generator: Mutex::new(rand::make_rng()),
-        }
+        Entropy { generator: Mutex::new(rand::make_rng()) }
     }
 
     pub fn seeded(seed: u64) -> Entropy {
-        Entropy {
-            generator: Mutex::new(StdRng::seed_from_u64(seed)),
-        }
+        Entropy { generator: Mutex::new(StdRng::seed_from_u64(seed)) }
     }
 
     /// A UUIDv7: sorts by the time it was minted.
@@ -42,11 +38,7 @@ impl Entropy {
 
     /// 128 bits, hexadecimal: what a session's holder must show to take it up again.
     pub fn secret(&self) -> String {
-        u128::from_be_bytes(self.bytes())
-            .to_be_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        u128::from_be_bytes(self.bytes()).to_be_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn bytes<const N: usize>(&self) -> [u8; N] {

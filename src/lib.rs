@@ -3,7 +3,11 @@
 pub mod availability;
 pub mod clock;
 pub mod domain;
+pub mod engine;
 pub mod entropy;
+pub mod grpc;
 pub mod policy;
+pub mod proto;
 pub mod routing;
 pub mod store;
+pub mod stream;

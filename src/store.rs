@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
 use crate::domain::event::{Entry, Event};
-use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId, TicketName};
+pub use crate::domain::log::{LogRow, Selection};
+
+use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
 use crate::domain::requirement::Channel;
-use crate::domain::ticket::{Content, Ticket, TicketState};
+use crate::domain::ticket::{Ticket, TicketState};
 use crate::domain::time::Time;
 use crate::routing::command::{Answer, Roots};
 use crate::routing::workset::{Scope, WorkingSet};
@@ -124,25 +126,6 @@ pub struct TicketFilter {
     pub agent: Option<AgentId>,
     pub external_id: Option<Arc<str>>,
     pub conversation_key: Option<Arc<str>>,
-}
-
-/// Which decisions a reader sees.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// `None`: every connector's (reach DESK and CHANNEL).
-    pub connector: Option<ConnectorId>,
-    /// Empty: all.
-    pub channels: Vec<Channel>,
-    /// Kinds as in `Body::decision_kind`; empty: all.
-    pub kinds: Vec<Arc<str>>,
-}
-
-/// A decision as read from the log, with what a connector needs beside it.
-#[derive(Clone, Debug)]
-pub struct LogRow {
-    pub entry: Arc<Entry>,
-    pub ticket_name: Option<TicketName>,
-    pub content: Option<Arc<Content>>,
 }
 
 /// A row whose deadline has passed.

@@ -76,17 +76,11 @@ impl Profile {
     }
 
     pub fn weight(&self, channel: Channel) -> u16 {
-        self.channels
-            .get(&channel)
-            .and_then(|rule| rule.weight)
-            .unwrap_or(channel.default_weight())
+        self.channels.get(&channel).and_then(|rule| rule.weight).unwrap_or(channel.default_weight())
     }
 
     pub fn max(&self, channel: Channel) -> u16 {
-        self.channels
-            .get(&channel)
-            .and_then(|rule| rule.max)
-            .unwrap_or(channel.default_max())
+        self.channels.get(&channel).and_then(|rule| rule.max).unwrap_or(channel.default_max())
     }
 
     pub fn endpoint(&self, channel: Channel) -> Option<&Endpoint> {
@@ -95,11 +89,7 @@ impl Profile {
 
     /// Channels on which nothing is offered now, whatever the load: paused, or the endpoint cannot be reached.
     pub fn blocked(&self) -> u8 {
-        let paused = self
-            .channels
-            .iter()
-            .filter(|(_, rule)| rule.paused)
-            .map(|(channel, _)| channel.bit());
+        let paused = self.channels.iter().filter(|(_, rule)| rule.paused).map(|(channel, _)| channel.bit());
         let away = self
             .endpoints
             .iter()
@@ -234,11 +224,7 @@ impl Agent {
     /// Percent of the fuller pool, as the order among agents counts it.
     pub fn load_percent(&self) -> u16 {
         let percent = |used: u16, pool: u16| {
-            if pool == 0 {
-                if used > 0 { 100 } else { 0 }
-            } else {
-                (u32::from(used) * 100 / u32::from(pool)) as u16
-            }
+            if pool == 0 { if used > 0 { 100 } else { 0 } } else { (u32::from(used) * 100 / u32::from(pool)) as u16 }
         };
         percent(self.used_live, self.profile.pool(Pool::Live))
             .max(percent(self.used_deferred, self.profile.pool(Pool::Deferred)))

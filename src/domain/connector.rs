@@ -58,9 +58,6 @@ impl Connector {
 
     /// Whether an accept on this channel waits for a confirmation: yes on the phone unless said otherwise.
     pub fn confirms(&self, channel: Channel) -> bool {
-        self.confirmation
-            .get(&channel)
-            .copied()
-            .unwrap_or(channel == Channel::Phone)
+        self.confirmation.get(&channel).copied().unwrap_or(channel == Channel::Phone)
     }
 }

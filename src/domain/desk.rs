@@ -57,10 +57,7 @@ pub struct Interned<N, V> {
 
 impl<N, V> Default for Interned<N, V> {
     fn default() -> Self {
-        Interned {
-            numbered: BTreeMap::new(),
-            numbers: BTreeMap::new(),
-        }
+        Interned { numbered: BTreeMap::new(), numbers: BTreeMap::new() }
     }
 }
 

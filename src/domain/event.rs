@@ -16,7 +16,8 @@ use super::offer::{FailReason, Offer, OfferEnd};
 use super::record::DecisionRecord;
 use super::requirement::{Band, Channel, Expertise, Requirement};
 use super::ticket::{
-    Axis, CancelReason, Content, EscalationReason, Hold, Infeasibility, Resolution, Transfer, TransferState, Visit,
+    Axis, CancelReason, Content, EscalationReason, Hold, Infeasibility, Placing, Resolution, Transfer, TransferState,
+    Visit,
 };
 use super::time::Time;
 
@@ -247,9 +248,11 @@ pub enum Body {
         queue: QueueId,
         reason: CancelReason,
     },
+    /// The queue and the needs in force may have changed with it.
     Queued {
         reason: QueuedReason,
         leg: Box<NewLeg>,
+        place: Option<Box<Placing>>,
         unassigned_due: Option<Time>,
     },
     Offered {
@@ -294,10 +297,15 @@ pub enum Body {
         agent: AgentId,
         ended_by: EndedBy,
         wrap_up_expire_time: Option<Time>,
+        keep_due: Option<Time>,
     },
+    /// `keep_due`: nobody resolves it by itself; when it is queued again if its owner does nothing.
     WrapUpFinished {
         leg: u8,
         code: Arc<str>,
+        keep_due: Option<Time>,
+        #[serde(skip)]
+        content: Option<Arc<Content>>,
     },
     LegCancelled {
         leg: u8,
@@ -308,6 +316,10 @@ pub enum Body {
         lane: LaneNo,
         requirement: Requirement,
         order_time: Time,
+    },
+    /// Somebody declined it for want of skill, or left it: remembered against ping-pong.
+    Visited {
+        visit: Box<Visit>,
     },
     PreferenceEnded {
         leg: u8,
@@ -337,10 +349,7 @@ pub enum Body {
         axis: Axis,
         reason: EscalationReason,
         level: u8,
-        effective: Requirement,
-        queue: QueueId,
-        band: Band,
-        priority: u8,
+        place: Box<Placing>,
         leg: u8,
         transfer: Option<u8>,
         requested_by: Actor,
@@ -350,9 +359,8 @@ pub enum Body {
     },
     TransferStarted {
         transfer: Box<Transfer>,
-        effective: Requirement,
-        queue: QueueId,
-        band: Band,
+        place: Box<Placing>,
+        visits: Vec<Visit>,
         #[serde(skip)]
         content: Option<Arc<Content>>,
     },
@@ -371,6 +379,7 @@ pub enum Body {
     },
     Reopened {
         reason: Arc<str>,
+        unassigned_due: Time,
     },
     Closed {},
     Cancelled {
@@ -385,22 +394,14 @@ impl Body {
             Body::Created { leg: Some(_), .. } | Body::Queued { .. } => Some("queued"),
             Body::Offered { .. } => Some("offered"),
             Body::OfferEnded { .. } => Some("offer_revoked"),
-            Body::Accepted {
-                confirm_expire_time: Some(_),
-                ..
-            } => Some("connect"),
-            Body::Accepted {
-                confirm_expire_time: None,
-                ..
+            Body::Accepted { confirm_expire_time: Some(_), .. } => Some("connect"),
+            Body::Accepted { confirm_expire_time: None, .. } | Body::Confirmed { .. } | Body::Placed { .. } => {
+                Some("assigned")
             }
-            | Body::Confirmed { .. }
-            | Body::Placed { .. } => Some("assigned"),
             Body::ConnectFailed { .. } => Some("connect_failed"),
             Body::HandlerLost { .. } => Some("handler_lost"),
             Body::LegEnded { .. } => Some("leg_ended"),
-            Body::Infeasible {
-                infeasibility: Some(_), ..
-            } => Some("infeasible"),
+            Body::Infeasible { infeasibility: Some(_), .. } => Some("infeasible"),
             Body::Updated { .. } => Some("updated"),
             Body::Held { .. } => Some("held"),
             Body::Resumed {} => Some("resumed"),
@@ -414,12 +415,11 @@ impl Body {
             | Body::WrapUpFinished { .. }
             | Body::LegCancelled { .. }
             | Body::LegMoved { .. }
+            | Body::Visited { .. }
             | Body::PreferenceEnded { .. }
             | Body::ExclusionsEnded { .. }
             | Body::PauseEnded { .. }
-            | Body::Infeasible {
-                infeasibility: None, ..
-            }
+            | Body::Infeasible { infeasibility: None, .. }
             | Body::DeskCreated { .. }
             | Body::DeskUpdated { .. }
             | Body::LaneAdded { .. }

@@ -22,11 +22,7 @@ fn check_segment(text: &str) -> Result<(), BadName> {
     let all_allowed = text
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'));
-    if starts_well && all_allowed && text.len() <= 63 {
-        Ok(())
-    } else {
-        Err(BadName)
-    }
+    if starts_well && all_allowed && text.len() <= 63 { Ok(()) } else { Err(BadName) }
 }
 
 macro_rules! segment {
@@ -186,11 +182,7 @@ impl FromStr for OfferId {
         let leg = next()?.parse().map_err(|_| BadName)?;
         let leg_ver = next()?.parse().map_err(|_| BadName)?;
         let nth = next()?.parse().map_err(|_| BadName)?;
-        let id = OfferId {
-            leg: LegId { ticket, leg },
-            leg_ver,
-            nth,
-        };
+        let id = OfferId { leg: LegId { ticket, leg }, leg_ver, nth };
         // One spelling for one offer: "01" or an upper-case id is no name of ours.
         if id.to_string() == text { Ok(id) } else { Err(BadName) }
     }
@@ -231,11 +223,7 @@ mod tests {
     #[test]
     fn an_offer_name_has_one_spelling() {
         let ticket = TicketId::of_name(&TicketName::parse("call-17").expect("valid"));
-        let id = OfferId {
-            leg: LegId { ticket, leg: 2 },
-            leg_ver: 7,
-            nth: 0,
-        };
+        let id = OfferId { leg: LegId { ticket, leg: 2 }, leg_ver: 7, nth: 0 };
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.to_string().replace(".7.", ".07.").parse::<OfferId>(), Err(BadName));
         assert_eq!("a.b.c.d".parse::<OfferId>(), Err(BadName));

@@ -132,10 +132,7 @@ impl Leg {
 
     /// The accepted offer of a leg that is connecting or active.
     pub fn accepted_offer(&self) -> Option<&Offer> {
-        self.offers
-            .iter()
-            .rev()
-            .find(|offer| matches!(offer.state, OfferState::Accepted | OfferState::Confirmed))
+        self.offers.iter().rev().find(|offer| matches!(offer.state, OfferState::Accepted | OfferState::Confirmed))
     }
 
     pub fn excludes(&self, agent: &AgentId) -> Option<&Exclusion> {

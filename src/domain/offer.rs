@@ -102,6 +102,8 @@ pub struct Offer {
     pub offer_time: Time,
     pub ring: Span,
     pub expire_time: Time,
+    /// `expire_time` plus the accept grace: until then an accept still counts, and nobody else is offered the leg.
+    pub lapse_time: Time,
     /// Until when the connector must confirm.
     pub confirm_expire_time: Option<Time>,
 }
@@ -109,9 +111,6 @@ pub struct Offer {
 impl Offer {
     /// Whether the offer books its agent.
     pub fn is_open(&self) -> bool {
-        matches!(
-            self.state,
-            OfferState::Pending | OfferState::Accepted | OfferState::Confirmed
-        )
+        matches!(self.state, OfferState::Pending | OfferState::Accepted | OfferState::Confirmed)
     }
 }

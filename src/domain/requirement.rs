@@ -19,13 +19,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    pub const ALL: [Channel; 5] = [
-        Channel::Phone,
-        Channel::Chat,
-        Channel::Social,
-        Channel::Email,
-        Channel::Portal,
-    ];
+    pub const ALL: [Channel; 5] = [Channel::Phone, Channel::Chat, Channel::Social, Channel::Email, Channel::Portal];
 
     /// The pool that work on this channel is booked in. Pools go by channel, bands by queue.
     pub const fn pool(self) -> Pool {

@@ -40,10 +40,7 @@ impl TicketState {
 
     /// Whether somebody still has to do something for the customer.
     pub const fn is_open(self) -> bool {
-        matches!(
-            self,
-            TicketState::Open | TicketState::Queued | TicketState::Assigned | TicketState::OnHold
-        )
+        matches!(self, TicketState::Open | TicketState::Queued | TicketState::Assigned | TicketState::OnHold)
     }
 
     /// The word used in filters, files and the store.
@@ -174,6 +171,17 @@ pub enum Target {
     Queue(QueueId),
 }
 
+/// Where a ticket was put: queue, band, priority and needs in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placing {
+    pub queue: QueueId,
+    pub band: Band,
+    pub priority: u8,
+    pub effective: Requirement,
+    /// It is the queue's terminal destination.
+    pub terminal: bool,
+}
+
 /// A transfer, or the hand-over part of an escalation, with its own small life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
@@ -189,8 +197,13 @@ pub struct Transfer {
     pub to_agent: Option<AgentId>,
     /// The leg that looks for the target.
     pub leg: u8,
+    /// The ticket's hops when it completed.
     pub hop: u8,
     pub reason: Arc<str>,
+    /// Where the ticket was before; it goes back there when the target does not take it.
+    pub before: Placing,
+    /// The target is off duty: when the ticket goes back.
+    pub absent_due: Option<Time>,
     pub create_time: Time,
     pub end_time: Option<Time>,
 }
@@ -288,8 +301,11 @@ pub struct Ticket {
     pub hold: Option<Hold>,
     pub resolution: Option<Resolution>,
     pub cancel_reason: Option<CancelReason>,
+    /// Cancelled before it was created: a create that comes after it finds it CANCELLED.
+    pub tombstone: bool,
     pub infeasibility: Option<Infeasibility>,
-    /// When a ticket that nobody took goes to the queue's terminal destination.
+    /// When a ticket that nobody took goes to the queue's terminal destination; of one that its owner keeps after the contact,
+    /// when it is queued again, so that nobody forgets it.
     pub unassigned_due: Option<Time>,
     /// How often it went there; at most 3 times.
     pub terminal_visits: u8,

@@ -33,23 +33,12 @@ impl Policy {
     pub fn classify(&self, channel: Channel, facts: &Facts<'_>, asked: &Requirement) -> Class {
         let rule = self.classification.iter().find(|rule| rule.when.holds(facts));
         let asked_queue = asked.queue.as_ref().filter(|queue| self.queues.contains_key(*queue));
-        let queue = asked_queue
-            .or(rule.map(|rule| &rule.queue))
-            .or(self.default_queues.get(&channel));
-        let queue = queue
-            .expect("a checked policy has a default queue for every channel")
-            .clone();
+        let queue = asked_queue.or(rule.map(|rule| &rule.queue)).or(self.default_queues.get(&channel));
+        let queue = queue.expect("a checked policy has a default queue for every channel").clone();
         let adds = rule.filter(|rule| rule.queue == queue);
         let requirement = adds.map_or_else(|| asked.clone(), |rule| stricter(asked, &rule.requirement));
-        let priority = facts
-            .priority
-            .or(adds.and_then(|rule| rule.priority))
-            .unwrap_or(DEFAULT_PRIORITY);
-        Class {
-            queue,
-            priority,
-            requirement,
-        }
+        let priority = facts.priority.or(adds.and_then(|rule| rule.priority)).unwrap_or(DEFAULT_PRIORITY);
+        Class { queue, priority, requirement }
     }
 }
 
@@ -61,15 +50,10 @@ pub fn stricter(one: &Requirement, other: &Requirement) -> Requirement {
         *held = (*held).max(*level);
     }
     for (authority, amount) in &other.authorities {
-        let held = both
-            .authorities
-            .entry(authority.clone())
-            .or_insert_with(|| amount.clone());
+        let held = both.authorities.entry(authority.clone()).or_insert_with(|| amount.clone());
         // An amount asks for more than the plain right; of two amounts of one currency the larger counts.
         if let Some(amount) = amount
-            && held
-                .as_ref()
-                .is_none_or(|held| held.currency == amount.currency && held.micros < amount.micros)
+            && held.as_ref().is_none_or(|held| held.currency == amount.currency && held.micros < amount.micros)
         {
             *held = Some(amount.clone());
         }
@@ -85,11 +69,7 @@ impl Catalogue {
     pub fn refuse(&self, need: &Requirement) -> Vec<NotListed> {
         let mut refused = Vec::new();
         if let Some(skills) = &self.skills {
-            let unknown = need
-                .skills
-                .keys()
-                .enumerate()
-                .filter(|(_, skill)| !skills.contains(*skill));
+            let unknown = need.skills.keys().enumerate().filter(|(_, skill)| !skills.contains(*skill));
             refused.extend(unknown.map(|(at, name)| NotListed {
                 field: format!("skills[{at}].skill"),
                 name: name.clone(),
@@ -100,11 +80,7 @@ impl Catalogue {
             for (at, (name, amount)) in need.authorities.iter().enumerate() {
                 let field = format!("authorities[{at}]");
                 match (authorities.get(name), amount) {
-                    (None, _) => refused.push(NotListed {
-                        field,
-                        name: name.clone(),
-                        catalogue: "authorities",
-                    }),
+                    (None, _) => refused.push(NotListed { field, name: name.clone(), catalogue: "authorities" }),
                     (Some(currency), Some(amount)) if currency.as_ref() != Some(&amount.currency) => {
                         refused.push(NotListed {
                             field: format!("{field}.amount.currency_code"),

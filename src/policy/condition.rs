@@ -43,12 +43,10 @@ impl Condition {
         let priority = self
             .priority
             .is_none_or(|(from, to)| facts.priority.is_some_and(|priority| (from..=to).contains(&priority)));
-        let attributes = self.attributes.iter().all(|(key, values)| {
-            facts
-                .attributes
-                .get(key.as_ref())
-                .is_some_and(|value| values.contains(*value))
-        });
+        let attributes = self
+            .attributes
+            .iter()
+            .all(|(key, values)| facts.attributes.get(key.as_ref()).is_some_and(|value| values.contains(*value)));
         let any = self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts));
         let not = self.not.as_ref().is_none_or(|condition| !condition.holds(facts));
         channel && queue && category && language && priority && attributes && any && not

@@ -55,11 +55,8 @@ pub struct Queue {
 impl Queue {
     /// The defaults of the product. `Queue::of_channel(_, c)` differs between channels only through the `None`s.
     pub fn of_channel(id: QueueId, channel: Channel) -> Queue {
-        let first_response = if Self::default_band(channel) == Band::Live {
-            Span::from_mins(2)
-        } else {
-            Span::from_hours(8)
-        };
+        let first_response =
+            if Self::default_band(channel) == Band::Live { Span::from_mins(2) } else { Span::from_hours(8) };
         Queue {
             id,
             band: None,
@@ -101,19 +98,11 @@ impl Queue {
 
     /// 0 to 3600 s.
     pub fn wrap_up(&self, channel: Channel) -> Span {
-        self.wrap_up.unwrap_or(if channel == Channel::Phone {
-            Span::from_secs(30)
-        } else {
-            Span::ZERO
-        })
+        self.wrap_up.unwrap_or(if channel == Channel::Phone { Span::from_secs(30) } else { Span::ZERO })
     }
 
     pub fn after_contact(&self, channel: Channel) -> AfterContact {
-        self.after_contact.unwrap_or(if channel == Channel::Phone {
-            AfterContact::Resolve
-        } else {
-            AfterContact::Keep
-        })
+        self.after_contact.unwrap_or(if channel == Channel::Phone { AfterContact::Resolve } else { AfterContact::Keep })
     }
 
     /// 1 min to 90 d.
@@ -135,10 +124,6 @@ impl Queue {
     }
 
     pub fn prefer(&self, channel: Channel) -> Span {
-        self.prefer.unwrap_or(if channel == Channel::Phone {
-            Span::from_secs(30)
-        } else {
-            Span::from_secs(120)
-        })
+        self.prefer.unwrap_or(if channel == Channel::Phone { Span::from_secs(30) } else { Span::from_secs(120) })
     }
 }

@@ -350,18 +350,9 @@ pub struct Roots {
 
 impl Command {
     pub fn roots(&self) -> Roots {
-        let ticket = |ticket: &TicketId| Roots {
-            tickets: vec![*ticket],
-            ..Roots::default()
-        };
-        let agent = |agent: &AgentId| Roots {
-            agents: vec![agent.clone()],
-            ..Roots::default()
-        };
-        let with_work = |agent: &AgentId| Roots {
-            agents_with_work: vec![agent.clone()],
-            ..Roots::default()
-        };
+        let ticket = |ticket: &TicketId| Roots { tickets: vec![*ticket], ..Roots::default() };
+        let agent = |agent: &AgentId| Roots { agents: vec![agent.clone()], ..Roots::default() };
+        let with_work = |agent: &AgentId| Roots { agents_with_work: vec![agent.clone()], ..Roots::default() };
         match self {
             Command::CreateDesk { .. }
             | Command::UpdateDesk { .. }
@@ -400,21 +391,15 @@ impl Command {
             | Command::RequeueTicket { ticket: id, .. }
             | Command::EscalateTicket { ticket: id, .. }
             | Command::TickTicket { ticket: id } => ticket(id),
-            Command::AssignTicket { ticket, agent, .. } => Roots {
-                tickets: vec![*ticket],
-                agents: vec![agent.clone()],
-                ..Roots::default()
-            },
+            Command::AssignTicket { ticket, agent, .. } => {
+                Roots { tickets: vec![*ticket], agents: vec![agent.clone()], ..Roots::default() }
+            }
             Command::TransferTicket { ticket, transfer } => {
                 let target = match &transfer.target {
                     Target::Agent(agent) => vec![agent.clone()],
                     Target::Requirement(_) | Target::Queue(_) => Vec::new(),
                 };
-                Roots {
-                    tickets: vec![*ticket],
-                    agents: target,
-                    ..Roots::default()
-                }
+                Roots { tickets: vec![*ticket], agents: target, ..Roots::default() }
             }
             Command::EndLeg { leg, .. }
             | Command::FinishWrapUp { leg, .. }
@@ -486,36 +471,13 @@ impl Command {
 pub enum Answer {
     Done,
     Desk,
-    Connector {
-        connector: ConnectorId,
-    },
-    Agent {
-        agent: AgentId,
-    },
-    Session {
-        agent: AgentId,
-        epoch: u64,
-    },
-    Ticket {
-        ticket: TicketId,
-    },
-    Leg {
-        leg: LegId,
-    },
-    Offer {
-        offer: OfferId,
-    },
-    Transfer {
-        ticket: TicketId,
-        transfer: u8,
-    },
-    Escalated {
-        ticket: TicketId,
-        leg: u8,
-        level: u8,
-        transfer: Option<u8>,
-    },
-    Policy {
-        revision: u32,
-    },
+    Connector { connector: ConnectorId },
+    Agent { agent: AgentId },
+    Session { agent: AgentId, epoch: u64 },
+    Ticket { ticket: TicketId },
+    Leg { leg: LegId },
+    Offer { offer: OfferId },
+    Transfer { ticket: TicketId, transfer: u8 },
+    Escalated { ticket: TicketId, leg: u8, level: u8, transfer: Option<u8> },
+    Policy { revision: u32 },
 }

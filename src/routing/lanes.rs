@@ -34,11 +34,7 @@ pub fn rank(fit: Fit, strategy: Strategy) -> Rank {
         Strategy::Scarce => fit.skill_surplus,
         Strategy::Best => u32::MAX - fit.skill_surplus,
     };
-    Rank {
-        tier_surplus: fit.tier_surplus,
-        authority_surplus: fit.authority_surplus,
-        skill,
-    }
+    Rank { tier_surplus: fit.tier_surplus, authority_surplus: fit.authority_surplus, skill }
 }
 
 /// The limits held on a desk, which amounts are rounded up to.
@@ -48,25 +44,16 @@ pub struct Limits(BTreeSet<(Arc<str>, Amount)>);
 impl Limits {
     pub fn of(groups: &Groups) -> Limits {
         let held = groups.iter().flat_map(|(_, group)| group.authorities.iter());
-        Limits(
-            held.filter_map(|(name, limit)| Some((name.clone(), limit.clone()?)))
-                .collect(),
-        )
+        Limits(held.filter_map(|(name, limit)| Some((name.clone(), limit.clone()?))).collect())
     }
 
     /// The smallest limit that covers the amount, so that 137.50 and 137.60 share a lane.
     fn cover(&self, authority: &Arc<str>, amount: &Amount) -> Amount {
         let from = (authority.clone(), amount.clone());
-        let covering = self
-            .0
-            .range(from..)
-            .next()
-            .filter(|(name, limit)| name == authority && limit.currency == amount.currency);
+        let covering =
+            self.0.range(from..).next().filter(|(name, limit)| name == authority && limit.currency == amount.currency);
         covering.map_or_else(
-            || Amount {
-                currency: amount.currency.clone(),
-                micros: BEYOND_ALL,
-            },
+            || Amount { currency: amount.currency.clone(), micros: BEYOND_ALL },
             |(_, limit)| limit.clone(),
         )
     }
@@ -81,12 +68,7 @@ pub fn lane_key<'a>(
     limits: &Limits,
 ) -> LaneKey {
     let canonical: BTreeSet<Requirement> = alternatives.map(|need| canonical(need, limits)).collect();
-    LaneKey {
-        channel,
-        queue: queue.clone(),
-        alternatives: canonical.into_iter().collect(),
-        strategy,
-    }
+    LaneKey { channel, queue: queue.clone(), alternatives: canonical.into_iter().collect(), strategy }
 }
 
 fn canonical(need: &Requirement, limits: &Limits) -> Requirement {
@@ -111,10 +93,7 @@ pub fn asked_skills(lanes: &Lanes) -> BTreeSet<Arc<str>> {
 
 /// How well a profile fits a lane: the best over its alternatives, or `None` when it satisfies none of them.
 pub fn fit(lane: &LaneKey, expertise: &Expertise, asked: &BTreeSet<Arc<str>>) -> Option<Fit> {
-    let fits = lane
-        .alternatives
-        .iter()
-        .filter_map(|need| fit_one(need, expertise, asked));
+    let fits = lane.alternatives.iter().filter_map(|need| fit_one(need, expertise, asked));
     fits.min_by_key(|fit| rank(*fit, lane.strategy))
 }
 
@@ -139,11 +118,7 @@ fn fit_one(need: &Requirement, has: &Expertise, asked: &BTreeSet<Arc<str>>) -> O
     for (skill, min_level) in &need.skills {
         skill_surplus += u32::from(has.skills.get(skill)?.checked_sub(*min_level)?);
     }
-    let spare = has
-        .skills
-        .keys()
-        .filter(|skill| !need.skills.contains_key(*skill) && asked.contains(*skill))
-        .count();
+    let spare = has.skills.keys().filter(|skill| !need.skills.contains_key(*skill) && asked.contains(*skill)).count();
     Some(Fit {
         tier_surplus,
         authority_surplus,
@@ -171,25 +146,15 @@ mod tests {
     use super::*;
 
     fn euros(units: i64) -> Amount {
-        Amount {
-            currency: Arc::from("EUR"),
-            micros: units * 1_000_000,
-        }
+        Amount { currency: Arc::from("EUR"), micros: units * 1_000_000 }
     }
 
     fn refund(amount: Option<i64>) -> Requirement {
-        Requirement {
-            authorities: [(Arc::from("refund"), amount.map(euros))].into(),
-            ..Requirement::default()
-        }
+        Requirement { authorities: [(Arc::from("refund"), amount.map(euros))].into(), ..Requirement::default() }
     }
 
     fn agent(tier: u8, limit: Option<i64>) -> Expertise {
-        Expertise {
-            tier,
-            authorities: [(Arc::from("refund"), limit.map(euros))].into(),
-            ..Expertise::default()
-        }
+        Expertise { tier, authorities: [(Arc::from("refund"), limit.map(euros))].into(), ..Expertise::default() }
     }
 
     fn lane(need: &Requirement, limits: &Limits) -> LaneKey {
@@ -217,10 +182,7 @@ mod tests {
         let lane = lane(&refund(Some(100)), &Limits([(Arc::from("refund"), euros(100))].into()));
         let ranked =
             |expertise: &Expertise| fit(&lane, expertise, &BTreeSet::new()).map(|fit| rank(fit, Strategy::Scarce));
-        assert!(
-            ranked(&agent(1, Some(500))) < ranked(&agent(2, Some(100))),
-            "tier before authority"
-        );
+        assert!(ranked(&agent(1, Some(500))) < ranked(&agent(2, Some(100))), "tier before authority");
         assert!(ranked(&agent(1, Some(100))) < ranked(&agent(1, Some(500))));
         assert!(ranked(&agent(1, Some(500))) < ranked(&agent(1, None)));
         assert_eq!(ranked(&agent(1, Some(99))), None);

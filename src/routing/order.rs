@@ -41,12 +41,7 @@ pub struct OrderKey {
 
 impl OrderKey {
     pub fn new(band: Band, time: Time, enqueue: Time, leg: LegId) -> OrderKey {
-        OrderKey {
-            band: band.digit(),
-            time,
-            enqueue,
-            leg,
-        }
+        OrderKey { band: band.digit(), time, enqueue, leg }
     }
 
     /// The key as bytes compare it: band(1) time(16) enqueue(16) leg(34), lower-case hexadecimal. Times are shifted by 2^62
@@ -54,12 +49,7 @@ impl OrderKey {
     pub fn to_hex(self) -> String {
         let shifted = |time: Time| time.0.saturating_add(1 << 62).max(0);
         let LegId { ticket, leg } = self.leg;
-        format!(
-            "{:x}{:016x}{:016x}{ticket}{leg:02x}",
-            self.band,
-            shifted(self.time),
-            shifted(self.enqueue)
-        )
+        format!("{:x}{:016x}{:016x}{ticket}{leg:02x}", self.band, shifted(self.time), shifted(self.enqueue))
     }
 }
 
@@ -78,10 +68,7 @@ mod tests {
                 band,
                 time: Time(time),
                 enqueue: Time(enqueue),
-                leg: LegId {
-                    ticket: TicketId(Uuid::from_u128(ticket)),
-                    leg,
-                },
+                leg: LegId { ticket: TicketId(Uuid::from_u128(ticket)), leg },
             }
         })
     }

@@ -49,11 +49,7 @@ pub enum Reject {
     LegState { state: LegState, needed: &'static str },
     /// The offer is no longer the caller's.
     #[error("offer {offer} is {state:?}")]
-    OfferGone {
-        offer: OfferId,
-        state: OfferState,
-        end: Option<OfferEnd>,
-    },
+    OfferGone { offer: OfferId, state: OfferState, end: Option<OfferEnd> },
     /// Another device of the same agent was faster.
     #[error("offer {offer} was accepted on another device")]
     AcceptedElsewhere { offer: OfferId },
@@ -84,24 +80,15 @@ pub enum Reject {
     Stale,
     /// The desk must intern these first, in a transaction of their own. Never leaves the engine.
     #[error("lanes or groups are not interned yet")]
-    NeedsIntern {
-        lanes: Vec<LaneKey>,
-        groups: Vec<Expertise>,
-    },
+    NeedsIntern { lanes: Vec<LaneKey>, groups: Vec<Expertise> },
 }
 
 impl Reject {
     pub fn not_found(kind: Kind, name: impl ToString) -> Reject {
-        Reject::NotFound {
-            kind,
-            name: name.to_string(),
-        }
+        Reject::NotFound { kind, name: name.to_string() }
     }
 
     pub fn field(field: impl Into<String>, description: impl Into<String>) -> Reject {
-        Reject::Invalid(vec![Violation {
-            field: field.into(),
-            description: description.into(),
-        }])
+        Reject::Invalid(vec![Violation { field: field.into(), description: description.into() }])
     }
 }

@@ -10,7 +10,7 @@ use super::lanes::Limits;
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
 use crate::domain::desk::Desk;
-use crate::domain::id::{AgentId, ConnectorId, DeskKey, TicketId};
+use crate::domain::id::{AgentId, ConnectorId, DeskKey, QueueId, TicketId};
 use crate::domain::ticket::Ticket;
 use crate::policy::Policy;
 
@@ -23,10 +23,7 @@ pub struct Layer<'a, K, V> {
 
 impl<K, V> Default for Layer<'_, K, V> {
     fn default() -> Self {
-        Layer {
-            base: None,
-            own: BTreeMap::new(),
-        }
+        Layer { base: None, own: BTreeMap::new() }
     }
 }
 
@@ -52,6 +49,13 @@ impl<K: Ord + Clone, V: Clone> Layer<'_, K, V> {
         self.own.insert(key, row);
     }
 
+    /// Every row, this layer's version of it.
+    pub fn all(&self) -> BTreeMap<K, Arc<V>> {
+        let mut rows = self.base.map_or_else(BTreeMap::new, Layer::all);
+        rows.extend(self.own.iter().map(|(key, row)| (key.clone(), row.clone())));
+        rows
+    }
+
     /// The rows changed (or, in the lowest layer, loaded) here.
     pub fn own(&self) -> &BTreeMap<K, Arc<V>> {
         &self.own
@@ -75,10 +79,7 @@ pub struct Scope {
 impl Scope {
     /// The policy of a revision. Revisions are kept as long as a ticket is pinned to them.
     pub fn policy(&self, revision: u32) -> &Arc<Policy> {
-        self.policies
-            .get(&revision)
-            .or_else(|| self.policies.get(&0))
-            .expect("the built-in policy is always there")
+        self.policies.get(&revision).or_else(|| self.policies.get(&0)).expect("the built-in policy is always there")
     }
 
     pub fn current_policy(&self) -> &Arc<Policy> {
@@ -97,6 +98,8 @@ pub struct WorkingSet<'a> {
     pub agents: Layer<'a, AgentId, Agent>,
     pub tickets: Layer<'a, TicketId, Ticket>,
     pub conversations: Conversations<'a>,
+    /// Legs waiting in those queues that have an upper bound; the others are not counted.
+    pub waiting: BTreeMap<QueueId, u32>,
 }
 
 impl<'a> WorkingSet<'a> {
@@ -107,7 +110,12 @@ impl<'a> WorkingSet<'a> {
             agents: Layer::default(),
             tickets: Layer::default(),
             conversations: Layer::default(),
+            waiting: BTreeMap::new(),
         }
+    }
+
+    pub fn all_tickets(&self) -> Vec<Arc<Ticket>> {
+        self.tickets.all().into_values().collect()
     }
 
     /// A layer on top, which reads through to this one and keeps its changes to itself.
@@ -115,18 +123,10 @@ impl<'a> WorkingSet<'a> {
         WorkingSet {
             key: self.key.clone(),
             scope: self.scope.clone(),
-            agents: Layer {
-                base: Some(&self.agents),
-                own: BTreeMap::new(),
-            },
-            tickets: Layer {
-                base: Some(&self.tickets),
-                own: BTreeMap::new(),
-            },
-            conversations: Layer {
-                base: Some(&self.conversations),
-                own: BTreeMap::new(),
-            },
+            agents: Layer { base: Some(&self.agents), own: BTreeMap::new() },
+            tickets: Layer { base: Some(&self.tickets), own: BTreeMap::new() },
+            conversations: Layer { base: Some(&self.conversations), own: BTreeMap::new() },
+            waiting: self.waiting.clone(),
         }
     }
 }

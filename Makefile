@@ -1,0 +1,59 @@
+# The two commands are `make demo` and `make test`. Everything they build or install lies under target/.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test phases lint fmt
+
+PYTHON := target/clients/venv/bin/python
+BUF := target/clients/buf/node_modules/.bin/buf
+PHASES := target/phases.tsv
+
+# The checkout stays clean: what Python compiles goes under target/ as well.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/target/clients/pycache
+
+# One profile for everything: the C build of SQLite and every build script then run once, clippy's and rustdoc's
+# dependencies are checked once, and the tests link what `make demo` has built.
+CARGO_FLAGS := --release --locked
+
+# $(call phase,NAME,COMMAND): says what runs, runs it, and keeps how long it took for the table at the end.
+define phase
+@echo; echo '==> $(1): $(2)'; \
+started=$$(date +%s); status=0; { $(2); } || status=$$?; \
+printf '%s\t%s\t%s\t%s\n' '$(1)' $$(($$(date +%s) - started)) $$status '$(2)' >>$(PHASES); exit $$status
+endef
+
+help: ## These lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## A morning of a service desk in a minute, on the embedded store
+	cargo run $(CARGO_FLAGS) -- demo
+
+test: ## Every test; installs what is missing under target/ first (NO_INSTALL=1: fails instead)
+	@mkdir -p target; rm -f $(PHASES); status=0; \
+	$(MAKE) --no-print-directory phases || status=$$?; \
+	echo; echo '==> what ran'; \
+	awk -F '\t' '{ printf "%-14s %5d s  %-6s %s\n", $$1, $$2, $$3 ? "FAILED" : "ok", $$4; sum += $$2 } \
+		END { printf "%-14s %5d s\n", "total", sum }' $(PHASES); \
+	exit $$status
+
+phases:
+	$(call phase,prerequisites,scripts/prerequisites.sh)
+	$(call phase,format,cargo fmt --check)
+	$(call phase,protos,$(BUF) lint)
+	$(call phase,clippy,cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings)
+	$(call phase,docs,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps)
+	$(call phase,tests,cargo test $(CARGO_FLAGS))
+	$(call phase,smoke,$(PYTHON) tests/clients/smoke.py)
+	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10)
+
+lint: ## Formatting, clippy, rustdoc, buf and the house rules, without the other tests
+	scripts/prerequisites.sh
+	cargo fmt --check
+	$(BUF) lint
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps
+	cargo test $(CARGO_FLAGS) --test all tidy::
+
+fmt: ## Formats the Rust sources
+	cargo fmt

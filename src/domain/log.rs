@@ -1,0 +1,50 @@
+//! Reading the log: which decisions a reader is sent, and one of them with what a connector needs beside it.
+
+use std::sync::Arc;
+
+use super::event::{Actor, Entry};
+use super::id::{ConnectorId, TicketName};
+use super::requirement::Channel;
+use super::ticket::Content;
+
+/// Which decisions a reader sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Decisions of tickets that this connector created, or of agents whom it reaches. `None`: every connector's.
+    pub connector: Option<ConnectorId>,
+    /// Empty: all.
+    pub channels: Vec<Channel>,
+    /// Kinds as in `Body::decision_kind`; empty: all.
+    pub kinds: Vec<Arc<str>>,
+}
+
+impl Selection {
+    /// Whether this reader is sent the entry.
+    pub fn holds(&self, entry: &Entry) -> bool {
+        let Some(kind) = entry.event.body.decision_kind() else { return false };
+        let Some(route) = &entry.route else { return false };
+        let mine =
+            |connector: &ConnectorId| route.connector == *connector || route.side_connector.as_ref() == Some(connector);
+        self.connector.as_ref().is_none_or(mine)
+            && (self.channels.is_empty() || self.channels.contains(&route.channel))
+            && (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted.as_ref() == kind))
+    }
+}
+
+/// A decision as read from the log.
+#[derive(Clone, Debug)]
+pub struct LogRow {
+    pub entry: Arc<Entry>,
+    pub ticket_name: Option<TicketName>,
+    pub content: Option<Arc<Content>>,
+}
+
+impl LogRow {
+    pub fn seq(&self) -> u64 {
+        self.entry.seq
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.entry.event.actor
+    }
+}

@@ -1,0 +1,127 @@
+//! `decide`: the one function through which every state changes. It reads rows and a command and answers events, or a refusal;
+//! it never waits, never looks at a clock, and leaves the rows alone.
+//!
+//! One file per family of commands. Each checks everything it may refuse for before it emits its first event, so a refusal
+//! is never half done.
+
+mod agents;
+mod assign;
+mod cancel;
+mod create;
+mod desk;
+mod draft;
+mod end;
+mod escalate;
+mod hold;
+mod offers;
+mod place;
+mod propose;
+mod requeue;
+mod resolve;
+mod sessions;
+mod tick;
+mod transfer;
+mod update;
+
+pub use create::{Plan, plan};
+pub use place::leg_key;
+
+use super::command::{Answer, Command};
+use super::reject::Reject;
+use super::workset::WorkingSet;
+use crate::domain::event::{Actor, Event};
+use crate::domain::time::Time;
+use draft::Draft;
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// In order. Empty: it had happened already, and the answer says what stands.
+    pub events: Vec<Event>,
+    pub answer: Answer,
+}
+
+/// Decides one command at `now`.
+pub fn decide(ws: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<Decision, Reject> {
+    let mut draft = Draft::new(ws, actor.clone(), now);
+    let answer = dispatch(&mut draft, command)?;
+    agents::after_current(&mut draft)?;
+    Ok(Decision { events: draft.into_events(), answer })
+}
+
+fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Reject> {
+    match command {
+        Command::CreateDesk { .. }
+        | Command::UpdateDesk { .. }
+        | Command::UpdatePolicy { .. }
+        | Command::CreateConnector { .. }
+        | Command::UpdateConnector { .. }
+        | Command::DeleteConnector { .. }
+        | Command::ConnectorPresence { .. }
+        | Command::Intern { .. }
+        | Command::Retire { .. } => desk::decide(draft, command),
+        Command::CreateAgent { agent, profile } => agents::create(draft, agent, profile),
+        Command::UpdateAgent { agent, patch, etag } => agents::update(draft, agent, patch, *etag),
+        Command::DeleteAgent { agent, etag } => agents::delete(draft, agent, *etag),
+        Command::SetAgentState { agent, declared, timing, open_work } => {
+            agents::set_state(draft, agent, declared, *timing, *open_work)
+        }
+        Command::ReportEndpoint { agent, channel, reachability } => {
+            agents::report_endpoint(draft, agent, *channel, *reachability)
+        }
+        Command::StartSession { agent, device, mode, secret_hash, shown_hash } => {
+            sessions::start(draft, agent, device, *mode, secret_hash, shown_hash.as_ref())
+        }
+        Command::EndSession { agent, epoch, reason } => sessions::end(draft, agent, *epoch, *reason),
+        Command::TickAgent { agent } => tick::agent(draft, agent),
+        _ => dispatch_ticket(draft, command),
+    }
+}
+
+fn dispatch_ticket(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Reject> {
+    match command {
+        Command::CreateTicket(new) => create::decide(draft, new),
+        Command::UpdateTicket { ticket, patch, reclassify, etag } => {
+            update::decide(draft, *ticket, patch, *reclassify, *etag)
+        }
+        Command::CancelTicket { ticket, reason, missing } => cancel::decide(draft, *ticket, *reason, missing.as_ref()),
+        Command::ResolveTicket { ticket, resolution, etag } => resolve::decide(draft, *ticket, resolution, *etag),
+        Command::ReopenTicket { ticket, reason } => resolve::reopen(draft, *ticket, reason),
+        Command::HoldTicket { ticket, reason, resume_time } => hold::decide(draft, *ticket, reason, *resume_time),
+        Command::ResumeTicket { ticket } => hold::resume(draft, *ticket),
+        Command::RequeueTicket { ticket, prefer_handler, .. } => requeue::decide(draft, *ticket, *prefer_handler),
+        Command::AssignTicket { ticket, agent, mode, reason } => assign::decide(draft, *ticket, agent, *mode, reason),
+        Command::EscalateTicket { ticket, escalation } => escalate::decide(draft, *ticket, escalation),
+        Command::TransferTicket { ticket, transfer } => transfer::decide(draft, *ticket, transfer),
+        Command::EndLeg { leg, ended_by } => end::leg(draft, *leg, *ended_by),
+        Command::FinishWrapUp { leg, code, note } => end::wrap_up(draft, *leg, code, note),
+        Command::Propose { leg, leg_ver, agents, record } => propose::decide(draft, *leg, *leg_ver, agents, record),
+        Command::Diagnose { leg, leg_ver, infeasibility } => propose::diagnose(draft, *leg, *leg_ver, *infeasibility),
+        Command::LiftExclusions { leg, leg_ver } => propose::lift(draft, *leg, *leg_ver),
+        Command::Relane { leg, leg_ver } => propose::relane(draft, *leg, *leg_ver),
+        Command::AcceptOffer { offer, session, device, connected } => {
+            offers::accept(draft, *offer, *session, device, *connected)
+        }
+        Command::DeclineOffer { offer, session, reason } => offers::decline(draft, *offer, *session, *reason),
+        Command::ConfirmOffer { offer } => offers::confirm(draft, *offer),
+        Command::FailOffer { offer, reason } => offers::fail(draft, *offer, *reason),
+        Command::TickTicket { ticket } => tick::ticket(draft, *ticket),
+        Command::CreateDesk { .. }
+        | Command::UpdateDesk { .. }
+        | Command::UpdatePolicy { .. }
+        | Command::CreateConnector { .. }
+        | Command::UpdateConnector { .. }
+        | Command::DeleteConnector { .. }
+        | Command::ConnectorPresence { .. }
+        | Command::Intern { .. }
+        | Command::Retire { .. }
+        | Command::CreateAgent { .. }
+        | Command::UpdateAgent { .. }
+        | Command::DeleteAgent { .. }
+        | Command::SetAgentState { .. }
+        | Command::ReportEndpoint { .. }
+        | Command::StartSession { .. }
+        | Command::EndSession { .. }
+        | Command::TickAgent { .. } => unreachable!("dispatched above"),
+    }
+}

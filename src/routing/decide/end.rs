@@ -1,0 +1,95 @@
+//! The contact is over: EndLeg, wrap-up, and what the queue does with the ticket afterwards.
+
+use std::sync::Arc;
+
+use super::draft::Draft;
+use super::{offers, resolve};
+use crate::domain::event::Body;
+use crate::domain::id::LegId;
+use crate::domain::leg::{EndedBy, Leg, LegState};
+use crate::domain::offer::RevokeReason;
+use crate::domain::ticket::{Ticket, TicketState, TransferState};
+use crate::domain::time::{Span, Time};
+use crate::policy::queue::AfterContact;
+use crate::routing::command::Answer;
+use crate::routing::reject::Reject;
+
+/// Ends an ACTIVE leg. A leg that is over already stays as it is: the contact *is* over.
+pub(super) fn leg(draft: &mut Draft<'_>, id: LegId, by: EndedBy) -> Result<Answer, Reject> {
+    let (ticket, leg) = draft.leg(id)?;
+    match leg.state {
+        LegState::Active => {}
+        LegState::Wrapping | LegState::Done => return Ok(Answer::Leg { leg: id }),
+        LegState::Waiting | LegState::Offered | LegState::Connecting | LegState::Cancelled => {
+            return Err(Reject::LegState {
+                state: leg.state,
+                needed: "only an ACTIVE leg ends; a customer who leaves before that cancels the ticket",
+            });
+        }
+    }
+    if by == EndedBy::Customer {
+        // Nobody is left to hand over.
+        offers::end_all(draft, &ticket, RevokeReason::Cancelled, by, TransferState::Cancelled)?;
+    } else {
+        contact(draft, &ticket, &leg, by, true);
+    }
+    after_contact(draft, &ticket, &Arc::from(""))?;
+    Ok(Answer::Leg { leg: id })
+}
+
+/// Ends an ACTIVE leg with the queue's wrap-up. `keep`: the ticket may stay with its owner afterwards.
+pub(super) fn contact(draft: &mut Draft<'_>, ticket: &Ticket, leg: &Leg, by: EndedBy, keep: bool) {
+    let queue = draft.queue(ticket);
+    let wrap_up = queue.wrap_up(ticket.channel);
+    let wrap_up_expire_time = (wrap_up > Span::ZERO).then(|| draft.now() + wrap_up);
+    let agent = leg.agent.clone().expect("an ACTIVE leg has a handler");
+    let keep_due = if wrap_up_expire_time.is_none() && keep { kept_until(draft, ticket) } else { None };
+    draft.emit(ticket.id, Body::LegEnded { leg: leg.n, agent, ended_by: by, wrap_up_expire_time, keep_due });
+}
+
+pub(super) fn wrap_up(draft: &mut Draft<'_>, id: LegId, code: &Arc<str>, note: &Arc<str>) -> Result<Answer, Reject> {
+    let (ticket, leg) = draft.leg(id)?;
+    let codes = &draft.policy(&ticket).catalogue.wrap_up_codes;
+    if codes.as_ref().is_some_and(|codes| !code.is_empty() && !codes.contains(code)) {
+        return Err(Reject::field("code", format!("{code} is not in the policy's catalogue of wrap-up codes")));
+    }
+    match leg.state {
+        LegState::Wrapping => finish(draft, &ticket, &leg, code, note)?,
+        LegState::Done => {}
+        LegState::Waiting | LegState::Offered | LegState::Connecting | LegState::Active | LegState::Cancelled => {
+            return Err(Reject::LegState { state: leg.state, needed: "only a WRAPPING leg has a wrap-up to finish" });
+        }
+    }
+    Ok(Answer::Leg { leg: id })
+}
+
+/// Ends a wrap-up: the agent is free, and the ticket goes where its queue says.
+pub(super) fn finish(
+    draft: &mut Draft<'_>,
+    ticket: &Ticket,
+    leg: &Leg,
+    code: &Arc<str>,
+    note: &Arc<str>,
+) -> Result<(), Reject> {
+    let keep_due = kept_until(draft, ticket);
+    let content = resolve::with_note(ticket, note, draft.now());
+    draft.emit(ticket.id, Body::WrapUpFinished { leg: leg.n, code: code.clone(), keep_due, content });
+    after_contact(draft, ticket, code)
+}
+
+/// Until when an open ticket whose contact ended is left with its owner.
+fn kept_until(draft: &Draft<'_>, ticket: &Ticket) -> Option<Time> {
+    let queue = draft.queue(ticket);
+    let kept = ticket.state.is_open() && queue.after_contact(ticket.channel) == AfterContact::Keep;
+    kept.then(|| draft.now() + queue.unassigned_timeout(ticket.channel))
+}
+
+/// Once no leg is open any more, the queue may resolve the ticket by itself.
+fn after_contact(draft: &mut Draft<'_>, before: &Ticket, code: &Arc<str>) -> Result<(), Reject> {
+    let ticket = draft.ticket(before.id)?;
+    let quiet = ticket.state == TicketState::Assigned && ticket.open_legs().next().is_none();
+    if quiet && draft.queue(&ticket).after_contact(ticket.channel) == AfterContact::Resolve {
+        resolve::by_itself(draft, &ticket, code);
+    }
+    Ok(())
+}

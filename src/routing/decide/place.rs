@@ -1,0 +1,167 @@
+//! Placing: making the next leg of a ticket, with its lane, its order time and its preference.
+
+use std::sync::Arc;
+
+use super::draft::Draft;
+use crate::domain::agent::{Accepts, Agent};
+use crate::domain::desk::LaneKey;
+use crate::domain::event::{Body, NewLeg, QueuedReason};
+use crate::domain::id::{AgentId, LaneNo, LegId, OfferId, QueueId};
+use crate::domain::leg::{Leg, LegRole};
+use crate::domain::offer::{Offer, OfferState, Reached};
+use crate::domain::requirement::{Channel, Requirement};
+use crate::domain::ticket::{Placing, Ticket};
+use crate::domain::time::{Span, Time};
+use crate::policy::Policy;
+use crate::policy::queue::Queue;
+use crate::routing::lanes::lane_key;
+use crate::routing::order::{Age, OrderKey, order_time};
+use crate::routing::reject::Reject;
+use crate::routing::workset::Scope;
+
+/// Legs that a ticket may have. The last ones are kept for the terminal destination.
+const MAX_LEGS: usize = 255;
+
+/// A preference: who, and until when (`None`: until they cannot take it).
+pub(super) type Prefer = Option<(AgentId, Option<Time>)>;
+
+/// The lane of a need on a queue; the refusal names it when the desk has not interned it yet.
+pub(super) fn lane_of(
+    scope: &Scope,
+    channel: Channel,
+    queue: &Queue,
+    need: &Requirement,
+    alternatives: &[Requirement],
+) -> Result<LaneNo, Reject> {
+    let key = lane_for(scope, channel, queue, need, alternatives);
+    scope.desk.lanes.find(&key).ok_or_else(|| Reject::NeedsIntern { lanes: vec![key], groups: Vec::new() })
+}
+
+pub(super) fn lane_for(
+    scope: &Scope,
+    channel: Channel,
+    queue: &Queue,
+    need: &Requirement,
+    alternatives: &[Requirement],
+) -> LaneKey {
+    lane_key(channel, &queue.id, std::iter::once(need).chain(alternatives), queue.strategy, &scope.limits)
+}
+
+/// The order time of a ticket in a queue.
+pub(super) fn order_in(queue: &Queue, ticket: &Ticket, priority: u8, now: Time) -> Time {
+    let running = ticket.customer_turn_since.map_or(Span::ZERO, |since| now - since);
+    let age = Age {
+        arrival: ticket.arrival_time,
+        enqueue: ticket.enqueue_time.unwrap_or(now),
+        priority,
+        customer_turn: ticket.customer_turn + running,
+        target: queue.first_response,
+    };
+    order_time(queue.ordering, age)
+}
+
+/// Where a waiting leg stands in its lane.
+pub fn leg_key(ticket: &Ticket, leg: &Leg) -> OrderKey {
+    let enqueue = ticket.enqueue_time.unwrap_or(ticket.create_time);
+    OrderKey::new(ticket.band, leg.order_time, enqueue, LegId { ticket: ticket.id, leg: leg.n })
+}
+
+/// What a further leg is for.
+pub(super) struct Next {
+    pub role: LegRole,
+    pub reason: QueuedReason,
+    /// `None`: the queue and the needs in force stay as they are.
+    pub place: Option<Placing>,
+    pub prefer: Prefer,
+    pub transfer: Option<u8>,
+}
+
+impl Next {
+    /// The same work again, for the reason given.
+    pub fn again(reason: QueuedReason) -> Next {
+        Next { role: LegRole::Handle, reason, place: None, prefer: None, transfer: None }
+    }
+}
+
+/// The next leg of a ticket. Refuses (also for a lane that must be interned first) without an event.
+pub(super) fn next_leg(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Result<NewLeg, Reject> {
+    let scope = draft.scope()?;
+    let queue = queue_of(&draft.policy(ticket), ticket, next.place.as_ref());
+    let need = next.place.as_ref().map_or(&ticket.effective, |place| &place.effective);
+    let priority = next.place.as_ref().map_or(ticket.priority, |place| place.priority);
+    if ticket.legs.len() >= MAX_LEGS {
+        return Err(Reject::LimitReached { limit: "a ticket has at most 255 legs" });
+    }
+    let n = ticket.legs.last().map_or(1, |last| last.n + 1);
+    let (prefer, prefer_until) = next.prefer.clone().map_or((None, None), |(agent, until)| (Some(agent), until));
+    Ok(NewLeg {
+        n,
+        role: next.role,
+        lane: lane_of(scope, ticket.channel, &queue, need, &[])?,
+        requirement: need.clone(),
+        alternatives: Vec::new(),
+        order_time: order_in(&queue, ticket, priority, draft.now()),
+        want: queue.parallel_offers,
+        prefer,
+        prefer_until,
+        exclusions: Vec::new(),
+        transfer: next.transfer,
+    })
+}
+
+/// Queues the ticket again with a new leg.
+pub(super) fn queue_again(draft: &mut Draft<'_>, ticket: &Ticket, next: Next) -> Result<(), Reject> {
+    let leg = next_leg(draft, ticket, &next)?;
+    let queue = queue_of(&draft.policy(ticket), ticket, next.place.as_ref());
+    let unassigned_due = Some(draft.now() + queue.unassigned_timeout(ticket.channel));
+    draft.emit(
+        ticket.id,
+        Body::Queued { reason: next.reason, leg: Box::new(leg), place: next.place.map(Box::new), unassigned_due },
+    );
+    Ok(())
+}
+
+fn queue_of(policy: &Policy, ticket: &Ticket, place: Option<&Placing>) -> Queue {
+    let id: &QueueId = place.map_or(&ticket.queue, |place| &place.queue);
+    policy.queue(id).cloned().unwrap_or_else(|| Queue::of_channel(id.clone(), ticket.channel))
+}
+
+/// How the agent is reached on a channel: their endpoint there, else their session's desktop through no connector.
+pub(super) fn reached(agent: &Agent, channel: Channel) -> Option<Reached> {
+    agent.profile.endpoint(channel).map(|endpoint| Reached {
+        connector: endpoint.connector.clone(),
+        address: endpoint.address.clone(),
+        accepts: endpoint.accepts,
+    })
+}
+
+/// Whether an offer to this agent is accepted as it is made.
+pub(super) fn accepts_by_itself(agent: &Agent, channel: Channel) -> bool {
+    agent.profile.endpoint(channel).is_some_and(|endpoint| endpoint.accepts == Accepts::Auto)
+}
+
+/// An offer that puts an agent on a leg at once: booked, accepted and confirmed.
+pub(super) fn placement(ticket: &Ticket, leg: &Leg, agent: &Agent, now: Time) -> Offer {
+    Offer {
+        id: OfferId { leg: LegId { ticket: ticket.id, leg: leg.n }, leg_ver: leg.ver, nth: 0 },
+        agent: agent.id.clone(),
+        session: agent.session.as_ref().map_or(0, |session| session.epoch),
+        device: None,
+        state: OfferState::Confirmed,
+        end: None,
+        endpoint: reached(agent, ticket.channel),
+        weight: agent.profile.weight(ticket.channel),
+        offer_time: now,
+        ring: Span::ZERO,
+        expire_time: now,
+        lapse_time: now,
+        confirm_expire_time: None,
+    }
+}
+
+/// Puts an agent on the ticket's pending leg. The caller has checked that there is room.
+pub(super) fn put_on(draft: &mut Draft<'_>, ticket: &Ticket, n: u8, agent: &Agent, reason: &Arc<str>) {
+    let leg = ticket.leg(n).expect("the leg was just made");
+    let offer = placement(ticket, leg, agent, draft.now());
+    draft.emit(ticket.id, Body::Placed { leg: n, offer: Box::new(offer), reason: reason.clone() });
+}

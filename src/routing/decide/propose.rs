@@ -1,0 +1,135 @@
+//! What the index proposes and the engine finds out: offers, diagnoses, lifted exclusions, lanes derived again.
+
+use super::draft::Draft;
+use super::place::{accepts_by_itself, lane_of, reached};
+use super::{offers, transfer};
+use crate::domain::agent::Agent;
+use crate::domain::event::Body;
+use crate::domain::id::{AgentId, LegId, OfferId};
+use crate::domain::leg::{ExclusionReason, Leg, LegState};
+use crate::domain::offer::{Offer, OfferState};
+use crate::domain::record::{DecisionRecord, Verdict};
+use crate::domain::ticket::{Infeasibility, Ticket};
+use crate::domain::time::Span;
+use crate::routing::command::{Answer, Proposed};
+use crate::routing::reject::Reject;
+
+/// An exclusion is lifted early at the earliest this long after it began.
+pub const LIFT_AFTER: Span = Span::from_secs(15);
+
+/// The three guards: leg version unchanged, agent's session current and READY, room. Whoever fails one is left out; when
+/// nobody is left the proposal is stale.
+pub(super) fn decide(
+    draft: &mut Draft<'_>,
+    id: LegId,
+    leg_ver: u32,
+    agents: &[Proposed],
+    record: &DecisionRecord,
+) -> Result<Answer, Reject> {
+    let (ticket, leg) = waiting_at(draft, id, leg_ver)?;
+    if leg.pause_until.is_some() {
+        return Err(Reject::Stale);
+    }
+    let fit: Vec<_> = agents.iter().filter_map(|proposed| takes(draft, &ticket, &leg, proposed)).collect();
+    if fit.is_empty() {
+        return Err(Reject::Stale);
+    }
+    let offers: Vec<Offer> = (0..).zip(&fit).map(|(nth, agent)| offer(draft, &ticket, &leg, agent, nth)).collect();
+    let mut record = record.clone();
+    for candidate in &mut record.candidates {
+        let chosen = fit.iter().any(|agent| agent.id == candidate.agent);
+        if candidate.verdict == Verdict::Chosen && !chosen {
+            candidate.verdict = Verdict::Eligible;
+        }
+    }
+    let first = offers[0].id;
+    draft.emit(id.ticket, Body::Offered { leg: id.leg, offers: offers.clone(), record: Box::new(record) });
+    offers::transfer_offered(draft, id);
+    let automatic = fit.iter().position(|agent| accepts_by_itself(agent, ticket.channel));
+    if let Some(nth) = automatic {
+        let taken = &offers[nth];
+        offers::take(draft, taken.id, &std::sync::Arc::from(""), false)?;
+    }
+    Ok(Answer::Offer { offer: first })
+}
+
+fn waiting_at(draft: &Draft<'_>, id: LegId, leg_ver: u32) -> Result<(std::sync::Arc<Ticket>, Leg), Reject> {
+    let (ticket, leg) = draft.leg(id).map_err(|_| Reject::Stale)?;
+    let current = leg.state == LegState::Waiting && (leg.ver == leg_ver || leg_ver == 0 && leg.ver == 1);
+    if current { Ok((ticket, leg)) } else { Err(Reject::Stale) }
+}
+
+fn takes(draft: &Draft<'_>, ticket: &Ticket, leg: &Leg, proposed: &Proposed) -> Option<std::sync::Arc<Agent>> {
+    let agent = draft.agent(&proposed.agent).ok()?;
+    let current = agent.session.as_ref().is_some_and(|session| session.epoch == proposed.session);
+    let open = agent.profile.blocked() & ticket.channel.bit() == 0;
+    let fits =
+        current && agent.on_duty() && open && agent.has_room(ticket.channel) && leg.excludes(&agent.id).is_none();
+    fits.then_some(agent)
+}
+
+fn offer(draft: &Draft<'_>, ticket: &Ticket, leg: &Leg, agent: &Agent, nth: u8) -> Offer {
+    let queue = draft.queue(ticket);
+    let ring = queue.offer_timeout(ticket.channel);
+    let expire_time = draft.now() + ring;
+    Offer {
+        id: OfferId { leg: LegId { ticket: ticket.id, leg: leg.n }, leg_ver: leg.ver, nth },
+        agent: agent.id.clone(),
+        session: agent.session.as_ref().map_or(0, |session| session.epoch),
+        device: None,
+        state: OfferState::Pending,
+        end: None,
+        endpoint: reached(agent, ticket.channel),
+        weight: agent.profile.weight(ticket.channel),
+        offer_time: draft.now(),
+        ring,
+        expire_time,
+        lapse_time: expire_time + draft.policy(ticket).limits.accept_grace,
+        confirm_expire_time: None,
+    }
+}
+
+/// Records why nobody takes a waiting leg, when that changed.
+pub(super) fn diagnose(
+    draft: &mut Draft<'_>,
+    id: LegId,
+    leg_ver: u32,
+    infeasibility: Option<Infeasibility>,
+) -> Result<Answer, Reject> {
+    let (ticket, _) = waiting_at(draft, id, leg_ver)?;
+    if ticket.infeasibility == infeasibility {
+        return Err(Reject::Stale);
+    }
+    draft.emit(id.ticket, Body::Infeasible { leg: id.leg, infeasibility });
+    transfer::diagnosed(draft, id, infeasibility)?;
+    Ok(Answer::Leg { leg: id })
+}
+
+/// Lifts exclusions that are old enough: nobody else who could take the leg is on duty.
+pub(super) fn lift(draft: &mut Draft<'_>, id: LegId, leg_ver: u32) -> Result<Answer, Reject> {
+    let (_, leg) = waiting_at(draft, id, leg_ver)?;
+    let now = draft.now();
+    let liftable = leg.exclusions.iter().filter(|exclusion| {
+        !matches!(exclusion.reason, ExclusionReason::Conflict | ExclusionReason::Transferor)
+            && exclusion.since + LIFT_AFTER <= now
+    });
+    let agents: Vec<AgentId> = liftable.map(|exclusion| exclusion.agent.clone()).collect();
+    if agents.is_empty() {
+        return Err(Reject::Stale);
+    }
+    draft.emit(id.ticket, Body::ExclusionsEnded { leg: id.leg, agents });
+    Ok(Answer::Leg { leg: id })
+}
+
+/// Puts a waiting leg into the lane that its need belongs to under the limits held now.
+pub(super) fn relane(draft: &mut Draft<'_>, id: LegId, leg_ver: u32) -> Result<Answer, Reject> {
+    let (ticket, leg) = waiting_at(draft, id, leg_ver)?;
+    let queue = draft.queue(&ticket);
+    let lane = lane_of(draft.scope()?, ticket.channel, &queue, &leg.requirement, &leg.alternatives)?;
+    if lane == leg.lane {
+        return Err(Reject::Stale);
+    }
+    let (requirement, order_time) = (leg.requirement, leg.order_time);
+    draft.emit(id.ticket, Body::LegMoved { leg: id.leg, lane, requirement, order_time });
+    Ok(Answer::Leg { leg: id })
+}

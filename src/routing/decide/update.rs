@@ -1,0 +1,168 @@
+//! UpdateTicket: what a connector or an agent learnt since. Moves the order key, never the age.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::draft::Draft;
+use super::place::{lane_of, order_in};
+use super::resolve::check_etag;
+use crate::domain::event::{Body, QueuedReason, TicketChange};
+use crate::domain::id::{LaneNo, TicketId};
+use crate::domain::leg::LegState;
+use crate::domain::offer::RevokeReason;
+use crate::domain::ticket::{Content, Ticket, TicketState};
+use crate::domain::time::Time;
+use crate::policy::classify::{Class, DEFAULT_PRIORITY};
+use crate::policy::condition::Facts;
+use crate::routing::command::{Answer, TicketPatch};
+use crate::routing::decide::place::{Next, queue_again};
+use crate::routing::reject::{Reject, Violation};
+
+pub(super) fn decide(
+    draft: &mut Draft<'_>,
+    id: TicketId,
+    patch: &TicketPatch,
+    reclassify: bool,
+    etag: Option<u64>,
+) -> Result<Answer, Reject> {
+    let ticket = draft.ticket(id)?;
+    check_etag(&ticket, etag)?;
+    if !ticket.state.is_open() {
+        return Err(Reject::TicketState { state: ticket.state, needed: "only an open ticket is updated" });
+    }
+    check(draft, &ticket, patch)?;
+    let content = content(&ticket, patch);
+    let change = change(draft, &ticket, patch, reclassify, content.as_deref());
+    let moves = plan_move(draft, &ticket, &change)?;
+    draft.emit(id, Body::Updated { change: Box::new(change.clone()), content });
+    if let Some((leg, lane, order_time)) = moves {
+        let ticket = draft.ticket(id)?;
+        let requirement = ticket.effective.clone();
+        let row = ticket.leg(leg).expect("the leg was planned from it");
+        if row.state != LegState::Waiting && lane != row.lane {
+            // Whoever is being rung was chosen for needs that no longer hold.
+            let open = row.offers.iter().filter(|offer| offer.is_open()).map(|offer| offer.id);
+            for offer in open.collect::<Vec<_>>() {
+                super::offers::revoke(draft, offer, RevokeReason::Superseded);
+            }
+        }
+        draft.emit(id, Body::LegMoved { leg, lane, requirement, order_time });
+    }
+    unpark(draft, id)?;
+    Ok(Answer::Ticket { ticket: id })
+}
+
+fn check(draft: &Draft<'_>, ticket: &Ticket, patch: &TicketPatch) -> Result<(), Reject> {
+    let policy = draft.policy(ticket);
+    let need = patch.requirement.clone().unwrap_or_default();
+    let category = patch.category.clone().unwrap_or_else(|| Arc::from(""));
+    let named = |violation: Violation| Violation { field: format!("ticket.{}", violation.field), ..violation };
+    let mut violations: Vec<Violation> =
+        super::create::check_needs(&policy, &need, &category).into_iter().map(named).collect();
+    if patch.schedule_time.is_some() && ticket.state != TicketState::Open {
+        let description = "only a parked ticket (OPEN) is scheduled anew".to_owned();
+        violations.push(Violation { field: "ticket.schedule_time".into(), description });
+    }
+    if violations.is_empty() { Ok(()) } else { Err(Reject::Invalid(violations)) }
+}
+
+fn content(ticket: &Ticket, patch: &TicketPatch) -> Option<Arc<Content>> {
+    let mut content = ticket.content.as_ref().clone();
+    let mut named = false;
+    let mut set = |target: &mut Arc<str>, value: &Option<Arc<str>>| {
+        if let Some(value) = value {
+            *target = value.clone();
+            named = true;
+        }
+    };
+    set(&mut content.external_id, &patch.external_id);
+    set(&mut content.subject, &patch.subject);
+    set(&mut content.summary, &patch.summary);
+    set(&mut content.context_uri, &patch.context_uri);
+    if let Some(customer) = &patch.customer {
+        content.customer = customer.clone();
+        named = true;
+    }
+    if let Some(labels) = &patch.labels {
+        content.labels = labels.clone();
+        named = true;
+    }
+    named.then(|| Arc::new(content))
+}
+
+fn change(
+    draft: &Draft<'_>,
+    ticket: &Ticket,
+    patch: &TicketPatch,
+    reclassify: bool,
+    content: Option<&Content>,
+) -> TicketChange {
+    let mut change = TicketChange {
+        priority_asked: patch.priority,
+        category: patch.category.clone(),
+        language: patch.language.clone(),
+        requirement: patch.requirement.clone(),
+        schedule_time: patch.schedule_time,
+        fields: patch.fields.clone(),
+        ..TicketChange::default()
+    };
+    if let Some(priority) = patch.priority {
+        change.priority = Some(priority.unwrap_or(DEFAULT_PRIORITY));
+    }
+    change.effective = patch.requirement.clone();
+    if reclassify {
+        let class = reclassified(draft, ticket, patch, content.unwrap_or(&ticket.content));
+        let queue = draft.policy(ticket).queue(&class.queue).cloned();
+        change.band = queue.map(|queue| ticket.band_asked.unwrap_or(queue.band(ticket.channel)));
+        change.queue = Some(class.queue);
+        change.priority = Some(class.priority);
+        change.effective = Some(class.requirement);
+    } else if let Some(queue) = patch.requirement.as_ref().and_then(|need| need.queue.clone()) {
+        let found = draft.policy(ticket).queue(&queue).cloned();
+        change.band = found.map(|found| ticket.band_asked.unwrap_or(found.band(ticket.channel)));
+        change.queue = Some(queue);
+    }
+    change
+}
+
+/// Runs the pinned policy again on what is known now.
+fn reclassified(draft: &Draft<'_>, ticket: &Ticket, patch: &TicketPatch, content: &Content) -> Class {
+    let asked = patch.requirement.as_ref().unwrap_or(&ticket.requirement);
+    let pairs = content.labels.iter().chain(&content.customer.attributes);
+    let attributes: BTreeMap<&str, &str> = pairs.map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
+    let facts = Facts {
+        channel: Some(ticket.channel),
+        queue: asked.queue.as_ref(),
+        category: patch.category.as_ref().unwrap_or(&ticket.category),
+        priority: patch.priority.unwrap_or(ticket.priority_asked),
+        language: patch.language.as_ref().unwrap_or(&ticket.language),
+        attributes,
+    };
+    draft.policy(ticket).classify(ticket.channel, &facts, asked)
+}
+
+type Move = (u8, LaneNo, Time);
+
+/// Where the pending leg goes, if the change moves it.
+fn plan_move(draft: &Draft<'_>, ticket: &Ticket, change: &TicketChange) -> Result<Option<Move>, Reject> {
+    let Some(leg) = ticket.pending_leg().filter(|leg| leg.transfer.is_none()) else { return Ok(None) };
+    let mut after = ticket.clone();
+    after.queue = change.queue.clone().unwrap_or(after.queue);
+    after.effective = change.effective.clone().unwrap_or(after.effective);
+    after.priority = change.priority.unwrap_or(after.priority);
+    let queue = draft.queue(&after);
+    let lane = lane_of(draft.scope()?, ticket.channel, &queue, &after.effective, &[])?;
+    let order_time = order_in(&queue, &after, after.priority, draft.now());
+    let moved = lane != leg.lane || order_time != leg.order_time || after.effective != leg.requirement;
+    Ok(moved.then_some((leg.n, lane, order_time)))
+}
+
+/// A parked ticket whose time is now past, or gone, is queued.
+fn unpark(draft: &mut Draft<'_>, id: TicketId) -> Result<(), Reject> {
+    let ticket = draft.ticket(id)?;
+    let due = ticket.schedule_time.is_none_or(|time| time <= draft.now());
+    if ticket.state == TicketState::Open && due {
+        queue_again(draft, &ticket, Next::again(QueuedReason::Scheduled))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,319 @@
+//! Events of a ticket as a whole: birth, place, hold, escalation, transfer, end.
+
+use std::sync::Arc;
+
+use super::{due, legs, settle, ticket_mut};
+use crate::domain::event::{Birth, Body, Event, NewLeg, TicketChange};
+use crate::domain::id::{ConnectorId, QueueId, TicketId, TicketName};
+use crate::domain::requirement::{Band, Channel, Requirement};
+use crate::domain::ticket::{Axis, CancelReason, Content, Infeasibility, Placing, Ticket, TicketState};
+use crate::domain::time::{Span, Time};
+use crate::routing::workset::WorkingSet;
+
+pub(super) fn create(
+    ws: &mut WorkingSet<'_>,
+    id: TicketId,
+    event: &Event,
+    birth: &Birth,
+    leg: Option<&NewLeg>,
+    content: Option<Arc<Content>>,
+) {
+    let mut row = born(id, event.at, birth);
+    row.content = content.unwrap_or_default();
+    for key in &row.content.conversation_keys {
+        ws.conversations.insert((birth.connector.clone(), key.clone()), Arc::new(Some(id)));
+    }
+    match leg {
+        Some(leg) => enqueue(ws, &mut row, leg, event.at),
+        None => row.customer_turn_since = Some(event.at),
+    }
+    row.next_due_at = due::of_ticket(&row);
+    ws.tickets.insert(id, Arc::new(row));
+    settle(ws, id, event);
+}
+
+fn enqueue(ws: &mut WorkingSet<'_>, row: &mut Ticket, leg: &NewLeg, at: Time) {
+    row.enqueue_time.get_or_insert(at);
+    if let Some(waiting) = ws.waiting.get_mut(&row.queue) {
+        *waiting += 1;
+    }
+    row.legs.push(legs::begin(leg, at));
+}
+
+fn born(id: TicketId, at: Time, birth: &Birth) -> Ticket {
+    Ticket {
+        id,
+        name: birth.name.clone(),
+        ver: 0,
+        ticket_seq: 0,
+        connector: birth.connector.clone(),
+        instance: birth.instance.clone(),
+        channel: birth.channel,
+        state: TicketState::Open,
+        policy_rev: birth.policy_rev,
+        queue: birth.queue.clone(),
+        band_asked: birth.band_asked,
+        band: birth.band,
+        priority_asked: birth.priority_asked,
+        priority: birth.priority,
+        category: birth.category.clone(),
+        language: birth.language.clone(),
+        parent: birth.parent.clone(),
+        requirement: birth.requirement.clone(),
+        effective: birth.effective.clone(),
+        preferred: birth.preferred.clone(),
+        arrival_time: birth.arrival_time,
+        enqueue_time: None,
+        schedule_time: birth.schedule_time,
+        customer_turn: Span::ZERO,
+        customer_turn_since: None,
+        owner: None,
+        functional_level: 0,
+        hierarchical_level: 0,
+        hops: 0,
+        visits: Vec::new(),
+        transfers: Vec::new(),
+        hold: None,
+        resolution: None,
+        cancel_reason: None,
+        tombstone: false,
+        infeasibility: None,
+        unassigned_due: Some(birth.unassigned_due),
+        terminal_visits: 0,
+        close_due: None,
+        create_time: at,
+        update_time: at,
+        answer_time: None,
+        resolve_time: None,
+        close_time: None,
+        next_due_at: None,
+        content: Arc::default(),
+        legs: Vec::new(),
+    }
+}
+
+pub(super) fn tombstone(
+    id: TicketId,
+    at: Time,
+    name: &TicketName,
+    connector: &ConnectorId,
+    channel: Channel,
+    queue: &QueueId,
+    reason: CancelReason,
+) -> Ticket {
+    let birth = Birth {
+        name: name.clone(),
+        connector: connector.clone(),
+        instance: Arc::from(""),
+        channel,
+        policy_rev: 0,
+        queue: queue.clone(),
+        band_asked: None,
+        band: Band::Live,
+        priority_asked: None,
+        priority: 0,
+        category: Arc::from(""),
+        language: Arc::from(""),
+        parent: None,
+        requirement: Requirement::default(),
+        effective: Requirement::default(),
+        preferred: Vec::new(),
+        arrival_time: at,
+        schedule_time: None,
+        unassigned_due: at,
+    };
+    let mut row = born(id, at, &birth);
+    row.state = TicketState::Cancelled;
+    row.cancel_reason = Some(reason);
+    row.close_time = Some(at);
+    row.tombstone = true;
+    row
+}
+
+pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
+    let at = event.at;
+    match &event.body {
+        Body::Queued { leg, place, unassigned_due, .. } => {
+            let mut row = ticket_mut(ws, id).clone();
+            queued(&mut row, place.as_deref(), *unassigned_due, at);
+            enqueue(ws, &mut row, leg, at);
+            ws.tickets.insert(id, Arc::new(row));
+        }
+        Body::Accepted { confirm_expire_time: None, .. } | Body::Confirmed { .. } | Body::Placed { .. } => {
+            answered(ticket_mut(ws, id), at);
+        }
+        Body::LegEnded { keep_due, .. } => {
+            let row = ticket_mut(ws, id);
+            row.unassigned_due = row.unassigned_due.or(*keep_due);
+        }
+        Body::WrapUpFinished { keep_due, content, .. } => {
+            let row = ticket_mut(ws, id);
+            row.unassigned_due = row.unassigned_due.or(*keep_due);
+            row.content = content.clone().unwrap_or_else(|| row.content.clone());
+        }
+        Body::Infeasible { infeasibility, leg } => diagnosed(ticket_mut(ws, id), *leg, *infeasibility, at),
+        Body::Updated { change, content } => update(ticket_mut(ws, id), change, content.as_ref()),
+        Body::Held { hold } => {
+            let row = ticket_mut(ws, id);
+            row.state = TicketState::OnHold;
+            row.hold = Some(hold.as_ref().clone());
+            row.customer_turn_since = Some(at);
+        }
+        Body::Resumed {} => {
+            let row = ticket_mut(ws, id);
+            row.state = TicketState::Open;
+            row.hold = None;
+            customer_turn_over(row, at);
+        }
+        Body::Visited { visit } => ticket_mut(ws, id).visits.push(visit.as_ref().clone()),
+        Body::Escalated { .. } | Body::TransferStarted { .. } | Body::TransferMoved { .. } => {
+            moved(ticket_mut(ws, id), &event.body, at);
+        }
+        Body::Resolved { .. } | Body::Reopened { .. } | Body::Closed {} | Body::Cancelled { .. } => {
+            ended(ws, id, &event.body, at);
+        }
+        _ => {}
+    }
+}
+
+/// A transfer to a need waits this long for somebody who is absent, then goes back.
+const ABSENT_RETURN: Span = Span::from_secs(60);
+
+fn diagnosed(row: &mut Ticket, leg: u8, infeasibility: Option<Infeasibility>, at: Time) {
+    row.infeasibility = infeasibility;
+    let absent = infeasibility == Some(Infeasibility::Absent);
+    for transfer in row.transfers.iter_mut().filter(|transfer| transfer.state.is_open() && transfer.leg == leg) {
+        transfer.absent_due = absent.then_some(at + ABSENT_RETURN);
+    }
+}
+
+fn queued(row: &mut Ticket, place: Option<&Placing>, unassigned_due: Option<Time>, at: Time) {
+    row.state = TicketState::Open;
+    row.infeasibility = None;
+    row.schedule_time = None;
+    row.unassigned_due = unassigned_due;
+    customer_turn_over(row, at);
+    if let Some(place) = place {
+        put(row, place);
+    }
+}
+
+fn put(row: &mut Ticket, place: &Placing) {
+    row.queue = place.queue.clone();
+    row.band = place.band;
+    row.priority = place.priority;
+    row.effective = place.effective.clone();
+    row.terminal_visits += u8::from(place.terminal);
+}
+
+fn customer_turn_over(row: &mut Ticket, at: Time) {
+    if let Some(since) = row.customer_turn_since.take() {
+        row.customer_turn += at - since;
+    }
+}
+
+fn answered(row: &mut Ticket, at: Time) {
+    row.answer_time.get_or_insert(at);
+    let handler = row.handler().cloned();
+    row.owner = row.owner.take().or(handler);
+    row.infeasibility = None;
+}
+
+fn update(row: &mut Ticket, change: &TicketChange, content: Option<&Arc<Content>>) {
+    let TicketChange {
+        queue,
+        band,
+        priority_asked,
+        priority,
+        category,
+        language,
+        requirement,
+        effective,
+        schedule_time,
+        fields: _,
+    } = change.clone();
+    row.queue = queue.unwrap_or_else(|| row.queue.clone());
+    row.band = band.unwrap_or(row.band);
+    row.priority_asked = priority_asked.unwrap_or(row.priority_asked);
+    row.priority = priority.unwrap_or(row.priority);
+    row.category = category.unwrap_or_else(|| row.category.clone());
+    row.language = language.unwrap_or_else(|| row.language.clone());
+    row.requirement = requirement.unwrap_or_else(|| row.requirement.clone());
+    row.effective = effective.unwrap_or_else(|| row.effective.clone());
+    row.schedule_time = schedule_time.unwrap_or(row.schedule_time);
+    if let Some(content) = content {
+        row.content = content.clone();
+    }
+}
+
+fn moved(row: &mut Ticket, body: &Body, at: Time) {
+    match body {
+        Body::Escalated { axis, level, place, hops, content, .. } => {
+            match axis {
+                Axis::Functional => row.functional_level = *level,
+                Axis::Hierarchical => row.hierarchical_level = *level,
+            }
+            put(row, place);
+            row.hops = *hops;
+            row.content = content.clone().unwrap_or_else(|| row.content.clone());
+        }
+        Body::TransferStarted { transfer, place, visits, content } => {
+            put(row, place);
+            row.visits.extend(visits.iter().cloned());
+            row.transfers.push(transfer.as_ref().clone());
+            row.content = content.clone().unwrap_or_else(|| row.content.clone());
+        }
+        Body::TransferMoved { transfer, state, to_agent, hops, visits } => {
+            row.hops = *hops;
+            row.visits.extend(visits.iter().cloned());
+            for known in row.transfers.iter_mut().filter(|known| known.n == *transfer) {
+                known.state = *state;
+                known.to_agent = to_agent.clone().or_else(|| known.to_agent.clone());
+                known.hop = *hops;
+                known.end_time = (!state.is_open()).then_some(at);
+                known.absent_due = None;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn ended(ws: &mut WorkingSet<'_>, id: TicketId, body: &Body, at: Time) {
+    let row = ticket_mut(ws, id);
+    match body {
+        Body::Resolved { resolution, close_due, content } => {
+            row.state = TicketState::Resolved;
+            row.resolution = Some(resolution.as_ref().clone());
+            row.resolve_time = Some(at);
+            row.close_due = Some(*close_due);
+            row.customer_turn_since = row.customer_turn_since.or(Some(at));
+            row.hold = None;
+            row.content = content.clone().unwrap_or_else(|| row.content.clone());
+        }
+        Body::Reopened { unassigned_due, .. } => {
+            row.state = TicketState::Open;
+            row.resolve_time = None;
+            row.close_due = None;
+            row.unassigned_due = Some(*unassigned_due);
+            customer_turn_over(row, at);
+        }
+        Body::Closed {} => {
+            row.state = TicketState::Closed;
+            row.close_time = Some(at);
+        }
+        Body::Cancelled { reason } => {
+            row.state = TicketState::Cancelled;
+            row.cancel_reason = Some(*reason);
+            row.close_time = Some(at);
+            row.hold = None;
+        }
+        _ => {}
+    }
+    let over = !row.state.is_open();
+    let connector = row.connector.clone();
+    let keys = row.content.conversation_keys.clone();
+    for key in keys {
+        let held_by = if over { None } else { Some(id) };
+        ws.conversations.insert((connector.clone(), key), Arc::new(held_by));
+    }
+}

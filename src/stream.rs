@@ -1,0 +1,3 @@
+//! Decision streams: the hub that wakes them, and the state of one subscription.
+
+pub mod hub;
