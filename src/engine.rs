@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use crate::availability::Availability;
 use crate::clock::Clock;
-use crate::domain::id::{AgentId, DeskKey};
+use crate::domain::agent::Agent;
+use crate::domain::id::{AgentId, ConnectorId, DeskKey};
 use crate::domain::record::Unfit;
 use crate::domain::requirement::Requirement;
 use crate::domain::ticket::{Infeasibility, Ticket};
 use crate::domain::time::Span;
 use crate::entropy::Entropy;
+use crate::shutdown::Shutdown;
 use crate::store::Store;
 use crate::stream::hub::Hub;
 
@@ -65,6 +67,19 @@ impl<S: Store, A: Availability> Engine<S, A> {
         unimplemented!()
     }
 
+    /// Loads every desk, rebuilds the availability view from the log, and starts the writer, the timers and the sweepers. They
+    /// end when `shutdown` says so and what was submitted before is decided.
+    pub async fn start(
+        store: S,
+        index: A,
+        clock: Clock,
+        entropy: Entropy,
+        shutdown: Shutdown,
+    ) -> Result<Engine<S, A>, Failure> {
+        let _ = shutdown;
+        Ok(Engine { inner: Arc::new(Inner { store, index, clock, entropy, hub: Hub::default() }) })
+    }
+
     pub fn store(&self) -> &S {
         &self.inner.store
     }
@@ -93,6 +108,12 @@ impl<S: Store, A: Availability> Engine<S, A> {
         unimplemented!()
     }
 
+    /// The agent as of the last commit, from memory; deleted ones too.
+    pub fn agent(&self, desk: &DeskKey, agent: &AgentId) -> Option<Arc<Agent>> {
+        let _ = (desk, agent);
+        unimplemented!()
+    }
+
     /// Where the ticket's waiting leg stands, and who is kept from it by what. Empty when no leg waits.
     pub async fn waiting(&self, desk: &DeskKey, ticket: &Ticket) -> Result<Waiting, Failure> {
         let _ = (desk, ticket);
@@ -105,9 +126,15 @@ impl<S: Store, A: Availability> Engine<S, A> {
         unimplemented!()
     }
 
-    /// Queues a connector's acknowledgement to be saved with the next commit (or soon without one). Never lowers it.
-    pub fn ack(&self, desk: &DeskKey, connector: &crate::domain::id::ConnectorId, seq: u64) {
+    /// Queues a connector's acknowledgement to be saved within a second. Never lowers it.
+    pub fn ack(&self, desk: &DeskKey, connector: &ConnectorId, seq: u64) {
         let _ = (desk, connector, seq);
+        unimplemented!()
+    }
+
+    /// The last decision that the connector acknowledged, saved or about to be.
+    pub async fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<u64, Failure> {
+        let _ = (desk, connector);
         unimplemented!()
     }
 }

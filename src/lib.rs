@@ -9,5 +9,6 @@ pub mod grpc;
 pub mod policy;
 pub mod proto;
 pub mod routing;
+pub mod shutdown;
 pub mod store;
 pub mod stream;

@@ -54,12 +54,11 @@ pub struct Request {
 
 /// What was loaded for a batch.
 pub struct Loaded {
-    /// Every desk named in the batch, in order of key. `scope: None`: there is no such desk.
+    /// Every desk named in the batch, in order of key, with the rows that its requests work on and the legs that wait in the
+    /// queues they asked for. `scope: None`: there is no such desk.
     pub desks: BTreeMap<DeskKey, WorkingSet<'static>>,
     /// For each request, the answer stored under its key.
     pub answers: Vec<Option<StoredAnswer>>,
-    /// Legs waiting in the queues that were asked for.
-    pub waiting: BTreeMap<(DeskKey, QueueId), u32>,
     /// The store's time, read under the locks. Deadlines are compared with nothing else.
     pub now: Time,
 }
@@ -115,17 +114,37 @@ pub struct Page<K> {
     pub limit: u32,
 }
 
-/// Which tickets are listed. All of the named, in order of creation (id).
+/// Which tickets are listed: those that satisfy all of the named.
 #[derive(Clone, Debug, Default)]
 pub struct TicketFilter {
-    pub states: Vec<TicketState>,
+    pub state: Option<TicketState>,
     pub channel: Option<Channel>,
     pub queue: Option<QueueId>,
     pub connector: Option<ConnectorId>,
-    /// Handled by, or offered to, this agent now.
-    pub agent: Option<AgentId>,
-    pub external_id: Option<Arc<str>>,
+    pub owner: Option<AgentId>,
+    /// Of an open ticket.
     pub conversation_key: Option<Arc<str>>,
+    /// The newest first.
+    pub newest_first: bool,
+}
+
+/// Where a connector's subscription stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Rises with every subscription of the connector, over restarts too.
+    pub generation: u64,
+    /// The last decision acknowledged; 0: none.
+    pub acked: u64,
+}
+
+/// A stored policy revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyRow {
+    pub revision: u32,
+    pub source: Arc<str>,
+    pub author: Arc<str>,
+    pub change_note: Arc<str>,
+    pub create_time: Time,
 }
 
 /// A row whose deadline has passed.
@@ -169,6 +188,7 @@ pub trait Store: Send + Sync + 'static {
     fn list_agents(
         &self,
         desk: &DeskKey,
+        deleted_too: bool,
         page: Page<AgentId>,
     ) -> impl Future<Output = Result<Vec<Arc<Agent>>, Error>> + Send;
     /// Deleted connectors are not listed.
@@ -184,11 +204,12 @@ pub trait Store: Send + Sync + 'static {
         desk: &DeskKey,
         ticket: TicketId,
     ) -> impl Future<Output = Result<Option<Arc<Ticket>>, Error>> + Send;
+    /// In order of creation.
     fn list_tickets(
         &self,
         desk: &DeskKey,
         filter: &TicketFilter,
-        page: Page<TicketId>,
+        page: Page<(Time, TicketId)>,
     ) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
     /// Tickets that are not over, whole, in key order: what a rebuild loads.
     fn open_tickets(
@@ -196,7 +217,7 @@ pub trait Store: Send + Sync + 'static {
         desk: &DeskKey,
         page: Page<TicketId>,
     ) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
-    /// The tickets on which this agent has an open offer or leg.
+    /// The tickets on which this agent has an open offer or leg, wrap-ups included.
     fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
     /// Waiting legs of these lanes' queue that come before `key` (its hexadecimal text): the place in line.
     fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> impl Future<Output = Result<u32, Error>> + Send;
@@ -218,8 +239,9 @@ pub trait Store: Send + Sync + 'static {
         selection: &Selection,
         upto: u64,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
-    /// The first number that is still in the log.
-    fn first_seq(&self, desk: &DeskKey) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// The number of the first entry made at or after `since`; the head + 1 if there is none. A cursor may start at the one
+    /// before it.
+    fn first_seq(&self, desk: &DeskKey, since: Time) -> impl Future<Output = Result<u64, Error>> + Send;
     /// Every event of a ticket, internal ones included, after `after`.
     fn ticket_events(
         &self,
@@ -241,15 +263,20 @@ pub trait Store: Send + Sync + 'static {
     /// The next deadline of all.
     fn next_due(&self) -> impl Future<Output = Result<Option<Time>, Error>> + Send;
 
+    /// Minted with the database: a cursor of another incarnation is of another log.
+    fn incarnation(&self) -> u64;
+    /// Opens a subscription under the next generation, durably.
+    fn subscribe(
+        &self,
+        desk: &DeskKey,
+        connector: &ConnectorId,
+    ) -> impl Future<Output = Result<Subscription, Error>> + Send;
     fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> impl Future<Output = Result<u64, Error>> + Send;
     /// Saves positions; one that is lower than the stored one is ignored.
     fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> impl Future<Output = Result<(), Error>> + Send;
 
-    fn policy_source(
-        &self,
-        desk: &DeskKey,
-        revision: u32,
-    ) -> impl Future<Output = Result<Option<Arc<str>>, Error>> + Send;
+    /// `None`: there is no such revision; revision 0, the built-in policy, has none either.
+    fn policy(&self, desk: &DeskKey, revision: u32) -> impl Future<Output = Result<Option<PolicyRow>, Error>> + Send;
     /// Removes expired answers and events older than the given times, up to `limit` each; returns how many.
     fn retire(
         &self,

@@ -180,8 +180,10 @@ pub enum Body {
     ConnectorBack {
         connector: ConnectorId,
     },
+    /// `source` passed its checks before; the policy is read from it again wherever it is needed.
     PolicyUpdated {
         revision: u32,
+        source: Arc<str>,
         author: Arc<str>,
         change_note: Arc<str>,
     },
@@ -287,9 +289,12 @@ pub enum Body {
         offer: Box<Offer>,
         reason: Arc<str>,
     },
+    /// The handler's connection is lost. Nothing moves yet: a call is its connector's to judge, digital work is given back at
+    /// `requeue_time` unless the agent is there again.
     HandlerLost {
         leg: u8,
         agent: AgentId,
+        requeue_time: Option<Time>,
     },
     /// ACTIVE or CONNECTING work ended. `wrap_up_expire_time: None`: there is no wrap-up, the leg is DONE.
     LegEnded {

@@ -1,6 +1,6 @@
 //! A ticket's row: one customer request, its legs and transfers, and what was asked beside what is in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -346,6 +346,18 @@ impl Ticket {
     /// The leg that is waiting, offered or connecting, if any: there is at most one.
     pub fn pending_leg(&self) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.state.is_pending())
+    }
+
+    /// The agents whose rows a decision about this ticket may look at or change: those of its open legs, and those whom it
+    /// may go back to.
+    pub fn concerned_agents(&self) -> BTreeSet<&AgentId> {
+        let of_legs = self.open_legs().flat_map(|leg| {
+            let offered = leg.offers.iter().filter(|offer| offer.is_open()).map(|offer| &offer.agent);
+            offered.chain(leg.agent.as_ref()).chain(leg.prefer.as_ref())
+        });
+        let held = self.hold.as_ref().and_then(|hold| hold.handler.as_ref());
+        let transferor = self.open_transfer().and_then(|transfer| transfer.from_agent.as_ref());
+        of_legs.chain(held).chain(transferor).chain(self.owner.as_ref()).collect()
     }
 
     pub fn open_transfer(&self) -> Option<&Transfer> {

@@ -117,7 +117,7 @@ pub enum Command {
         time_zone: Option<Arc<str>>,
         etag: Option<u64>,
     },
-    /// `source` was parsed and checked at the edge; the store keeps it beside the event.
+    /// `source` was parsed and checked at the edge.
     UpdatePolicy {
         source: Arc<str>,
         author: Arc<str>,
@@ -336,8 +336,8 @@ pub struct Proposed {
     pub session: u64,
 }
 
-/// The rows that a command works on, found without locks. The store adds what follows from them: a ticket brings the agents of
-/// its open legs; an agent `with_work` brings the tickets of its open legs, and those waiting for it, with their agents.
+/// The rows that a command works on, found without locks. The store adds what follows from them: a ticket brings its
+/// [`concerned agents`](crate::domain::ticket::Ticket::concerned_agents); an agent `with_work` brings the tickets of its open legs, and those waiting for it, with their agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roots {
     pub tickets: Vec<TicketId>,

@@ -1,1 +1,3 @@
-fn main() {}
+//! Every integration test, in one binary: it is linked once.
+
+mod tidy;

@@ -18,11 +18,12 @@ pub(super) fn decide(draft: &mut Draft<'_>, command: &Command) -> Result<Answer,
         Command::UpdateDesk { display_name, time_zone, etag } => {
             update(draft, display_name.as_ref(), time_zone.as_ref(), *etag)
         }
-        Command::UpdatePolicy { author, change_note, etag, .. } => {
+        Command::UpdatePolicy { source, author, change_note, etag } => {
             let current = draft.scope()?.desk.policy_rev;
             check_etag(u64::from(current), *etag)?;
             let revision = current + 1;
-            draft.emit_desk(Body::PolicyUpdated { revision, author: author.clone(), change_note: change_note.clone() });
+            let (source, author, change_note) = (source.clone(), author.clone(), change_note.clone());
+            draft.emit_desk(Body::PolicyUpdated { revision, source, author, change_note });
             Ok(Answer::Policy { revision })
         }
         Command::CreateConnector { connector } => create_connector(draft, connector),

@@ -53,12 +53,8 @@ pub(super) fn give_back(
         next_leg(draft, ticket, &next)?;
     }
     let agent = ticket.leg(n).and_then(|leg| leg.agent.clone()).expect("an ACTIVE leg has a handler");
-    if reason == QueuedReason::HandlerLost {
-        draft.emit(ticket.id, Body::HandlerLost { leg: n, agent });
-    } else {
-        let ended_by = EndedBy::Agent;
-        draft.emit(ticket.id, Body::LegEnded { leg: n, agent, ended_by, wrap_up_expire_time: None, keep_due: None });
-    }
+    let ended_by = if reason == QueuedReason::HandlerLost { EndedBy::System } else { EndedBy::Agent };
+    draft.emit(ticket.id, Body::LegEnded { leg: n, agent, ended_by, wrap_up_expire_time: None, keep_due: None });
     let ticket = draft.ticket(ticket.id)?;
     if looking { Ok(()) } else { queue_again(draft, &ticket, next) }
 }

@@ -7,7 +7,6 @@ use super::draft::Draft;
 use crate::domain::agent::{Agent, Session};
 use crate::domain::event::{Body, SessionEnd};
 use crate::domain::id::AgentId;
-use crate::domain::leg::LegState;
 use crate::domain::offer::RevokeReason;
 use crate::domain::requirement::Channel;
 use crate::routing::command::{Answer, SessionMode};
@@ -74,11 +73,15 @@ pub(super) fn end(draft: &mut Draft<'_>, id: &AgentId, epoch: u64, reason: Sessi
     leave_duty(draft, &row, RevokeReason::SessionEnded)?;
     let grace = draft.scope()?.current_policy().limits.lost_grace;
     let lost = reason == SessionEnd::Lost;
-    let keeps_digital = tickets_of(draft, id).iter().any(|ticket| {
-        let handles = |leg: &crate::domain::leg::Leg| leg.state == LegState::Active && leg.agent.as_ref() == Some(id);
-        ticket.channel != Channel::Phone && ticket.legs.iter().any(handles)
-    });
-    let lost_until = (lost && keeps_digital).then(|| draft.now() + grace);
+    let mut lost_until = None;
+    for ticket in tickets_of(draft, id).into_iter().filter(|_| lost) {
+        let held = ticket.active_leg().filter(|leg| leg.agent.as_ref() == Some(id)).map(|leg| leg.n);
+        if let Some(leg) = held {
+            let requeue_time = (ticket.channel != Channel::Phone).then(|| draft.now() + grace);
+            lost_until = lost_until.or(requeue_time);
+            draft.emit(ticket.id, Body::HandlerLost { leg, agent: id.clone(), requeue_time });
+        }
+    }
     draft.emit_desk(Body::SessionEnded { agent: id.clone(), epoch, reason, lost_until });
     Ok(Answer::Session { agent: id.clone(), epoch })
 }

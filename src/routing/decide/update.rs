@@ -34,7 +34,7 @@ pub(super) fn decide(
     let content = content(&ticket, patch);
     let change = change(draft, &ticket, patch, reclassify, content.as_deref());
     let moves = plan_move(draft, &ticket, &change)?;
-    draft.emit(id, Body::Updated { change: Box::new(change.clone()), content });
+    draft.emit(id, Body::Updated { change: Box::new(change), content });
     if let Some((leg, lane, order_time)) = moves {
         let ticket = draft.ticket(id)?;
         let requirement = ticket.effective.clone();

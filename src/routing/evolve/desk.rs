@@ -7,7 +7,7 @@ use crate::domain::connector::Connector;
 use crate::domain::desk::Desk;
 use crate::domain::event::{Body, Event};
 use crate::domain::id::ConnectorId;
-use crate::policy::Policy;
+use crate::policy::{Policy, parse};
 use crate::routing::lanes::Limits;
 use crate::routing::workset::{Scope, WorkingSet};
 
@@ -43,7 +43,11 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, event: &Event) {
             desk.time_zone = time_zone.clone();
             desk.update_time = event.at;
         }
-        Body::PolicyUpdated { revision, .. } => Arc::make_mut(&mut scope.desk).policy_rev = *revision,
+        Body::PolicyUpdated { revision, source, .. } => {
+            let policy = parse::parse(source, *revision).expect("a policy is checked before it is stored").policy;
+            Arc::make_mut(&mut scope.desk).policy_rev = *revision;
+            Arc::make_mut(&mut scope.policies).insert(*revision, Arc::new(policy));
+        }
         Body::AgentCreated { number, .. } => Arc::make_mut(&mut scope.desk).next_agent = number.0 + 1,
         Body::ConnectorCreated { connector } | Body::ConnectorUpdated { connector } => {
             Arc::make_mut(&mut scope.connectors).insert(connector.id.clone(), Arc::new(connector.as_ref().clone()));

@@ -36,7 +36,6 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
             leg.pause_until = *pause_until;
         }
         Body::Placed { leg, offer, .. } => placed(ws, id, *leg, offer, at),
-        Body::HandlerLost { leg, agent } => end_work(ws, id, *leg, agent, EndedBy::System, None, at),
         Body::LegEnded { leg, agent, ended_by, wrap_up_expire_time, .. } => {
             end_work(ws, id, *leg, agent, *ended_by, *wrap_up_expire_time, at);
         }
