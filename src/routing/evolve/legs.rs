@@ -39,19 +39,7 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
         Body::LegEnded { leg, agent, ended_by, wrap_up_expire_time, .. } => {
             end_work(ws, id, *leg, agent, *ended_by, *wrap_up_expire_time, at);
         }
-        Body::WrapUpFinished { leg, code, .. } => {
-            let ticket = ticket_mut(ws, id);
-            let channel = ticket.channel;
-            let row = leg_mut(ticket, *leg);
-            row.ver += 1;
-            row.state = LegState::Done;
-            row.wrap_up_expire_time = None;
-            row.wrap_up_code = Some(code.clone());
-            let booked = row.agent.clone().map(|agent| (agent, row.weight));
-            if let Some((agent, weight)) = booked {
-                release(ws, &agent, channel, weight);
-            }
-        }
+        Body::WrapUpFinished { leg, code, .. } => wrap_up_finished(ws, id, *leg, code),
         Body::LegCancelled { leg } => {
             let row = leg_mut(ticket_mut(ws, id), *leg);
             row.ver += 1;
@@ -253,5 +241,19 @@ fn end_work(
     let weight = leg.weight;
     if wrap_up.is_none() {
         release(ws, agent, channel, weight);
+    }
+}
+
+fn wrap_up_finished(ws: &mut WorkingSet<'_>, id: TicketId, n: u8, code: &Arc<str>) {
+    let ticket = ticket_mut(ws, id);
+    let channel = ticket.channel;
+    let leg = leg_mut(ticket, n);
+    leg.ver += 1;
+    leg.state = LegState::Done;
+    leg.wrap_up_expire_time = None;
+    leg.wrap_up_code = Some(code.clone());
+    let booked = leg.agent.clone().map(|agent| (agent, leg.weight));
+    if let Some((agent, weight)) = booked {
+        release(ws, &agent, channel, weight);
     }
 }

@@ -47,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("shutdown", &["clock"]),
+    ("proto", &[]),
 ];
 
 /// Crates that belong to a layer: who names them knows what that layer keeps to itself.
