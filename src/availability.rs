@@ -140,6 +140,8 @@ pub struct Reservation {
     pub ahead: u32,
     /// Agents whom the log does not know to be unavailable, but who were: `Reserved` or `Suspect`. At most 64.
     pub held_back: Vec<(AgentNo, Unfit)>,
+    /// Percent of the fuller pool, as it was counted, of fitting agents with reservations under way. At most 64.
+    pub loads: Vec<(AgentNo, u16)>,
     /// The cursor at which it was chosen.
     pub cursor: u64,
     pub expire_time: Time,

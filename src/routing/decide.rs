@@ -25,6 +25,7 @@ mod update;
 
 pub use create::{Plan, plan};
 pub use place::leg_key;
+pub use propose::LIFT_AFTER;
 
 use super::command::{Answer, Command};
 use super::reject::Reject;
