@@ -29,7 +29,7 @@ use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
 use crate::routing::command::NewTicket;
 use crate::routing::decide::plan;
-use crate::shutdown::{Shutdown, Trigger, switch};
+use crate::shutdown::{Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;

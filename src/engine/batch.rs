@@ -98,11 +98,7 @@ pub(super) struct Decided {
 }
 
 /// Decides the tasks one after another, each on what the ones before it left.
-pub(super) fn run<'a>(
-    loaded: &'a Loaded,
-    tasks: &[Task],
-    states: &BTreeMap<DeskKey, DeskState>,
-) -> Work<'a, Decided> {
+pub(super) fn run<'a>(loaded: &'a Loaded, tasks: &[Task], states: &BTreeMap<DeskKey, DeskState>) -> Work<'a, Decided> {
     let mut batch = Batch {
         loaded,
         states,
@@ -293,7 +289,9 @@ fn note(change: &mut DeskChange, rows: &WorkingSet<'_>, event: &Event) {
             change.tables = true;
         }
         Body::ConnectorCreated { connector } => change.connectors.push(connector.id.clone()),
-        Body::ConnectorDeleted { connector } | Body::ConnectorAway { connector } | Body::ConnectorBack { connector } => {
+        Body::ConnectorDeleted { connector }
+        | Body::ConnectorAway { connector }
+        | Body::ConnectorBack { connector } => {
             change.connectors.push(connector.clone());
         }
         Body::Accepted { .. } | Body::Placed { .. } => {

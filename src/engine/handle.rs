@@ -104,8 +104,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
         let Some((epoch, named)) = named else { return Ok(vec![false; beats.len()]) };
         let known: Vec<Beat> = named.iter().flatten().copied().collect();
         let away = |_| Failure::StoreAway { retry_after: writer::RETRY_AFTER };
-        let (renewed, reservations) =
-            inner.index.beat(desk, epoch, &known, inner.clock.now()).await.map_err(away)?;
+        let (renewed, reservations) = inner.index.beat(desk, epoch, &known, inner.clock.now()).await.map_err(away)?;
         if let Some(queue) = inner.queue() {
             for reservation in reservations {
                 let task = Task::Propose { desk: desk.clone(), reservation };
@@ -114,8 +113,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             }
         }
         let mut renewed = renewed.into_iter();
-        let answers: Vec<bool> =
-            named.iter().map(|beat| beat.is_some() && renewed.next().unwrap_or(false)).collect();
+        let answers: Vec<bool> = named.iter().map(|beat| beat.is_some() && renewed.next().unwrap_or(false)).collect();
         let mut suspects = inner.suspects();
         for ((agent, _), _) in beats.iter().zip(&answers).filter(|(_, live)| **live) {
             suspects.remove(&(desk.clone(), agent.clone()));

@@ -33,7 +33,8 @@ const SAVE_ACKS: Duration = Duration::from_millis(250);
 
 impl<S: Store, A: Availability> Inner<S, A> {
     async fn rest(&self, span: Span) {
-        let least = Span::from_millis(i64::try_from(LEAST_REST.as_millis()).unwrap_or(0)) * i64::from(self.clock.rate());
+        let least =
+            Span::from_millis(i64::try_from(LEAST_REST.as_millis()).unwrap_or(0)) * i64::from(self.clock.rate());
         self.clock.sleep(span.max(least)).await;
     }
 }
@@ -85,7 +86,8 @@ pub(super) async fn sweep<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
         Ok(lapsed) => {
             for (desk, lapsed) in lapsed {
                 inner.suspect(&desk, &lapsed.suspect);
-                tasks.extend(lapsed.lost.into_iter().filter_map(|(number, epoch)| inner.end_lost(&desk, number, epoch)));
+                tasks
+                    .extend(lapsed.lost.into_iter().filter_map(|(number, epoch)| inner.end_lost(&desk, number, epoch)));
             }
         }
         Err(error) => tracing::warn!(%error, "leases were not swept"),
@@ -98,10 +100,9 @@ pub(super) async fn sweep<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
 pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     let now = inner.clock.now();
     let moved = inner.moved_connectors(now);
-    let tasks = moved.into_iter().map(|(desk, connector, away)| Task::Own {
-        desk,
-        command: Command::ConnectorPresence { connector, away },
-    });
+    let tasks = moved
+        .into_iter()
+        .map(|(desk, connector, away)| Task::Own { desk, command: Command::ConnectorPresence { connector, away } });
     inner.run_own(tasks.collect()).await;
 }
 

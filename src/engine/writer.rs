@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Inner;
-use super::rebuild::Rebuilt;
 use super::batch::{self, Decided, Outcome, Task, Verdict};
 use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
+use super::rebuild::Rebuilt;
 use crate::availability::{Advanced, Ask, Availability, Reservation};
 use crate::domain::desk::LaneKey;
 use crate::domain::event::Entry;
@@ -24,7 +24,7 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::{Span, Time};
 use crate::routing::command::{Command, Roots};
 use crate::routing::workset::Scope;
-use crate::store::{Committed, Loaded, MAX_BATCH, Request, Store};
+use crate::store::{Committed, MAX_BATCH, Request, Store};
 
 /// Calls that wait for the writer. The class decides how far up it may fill: work that ends something always finds room.
 pub(super) const QUEUE: usize = 8_192;
@@ -117,8 +117,9 @@ impl<S: Store, A: Availability> Writer<S, A> {
     async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
         let requests = tasks.iter().map(|task| self.request(task)).collect();
         let inner = self.inner.clone();
-        let work = move |loaded: &'_ Loaded| batch::run(loaded, &tasks, &inner.read_desks());
-        match self.inner.store.transact(requests, work).await {
+        let committed =
+            self.inner.store.transact(requests, move |loaded| batch::run(loaded, &tasks, &inner.read_desks())).await;
+        match committed {
             Ok(committed) => Ok(self.settle(committed).await),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a batch was not committed");
@@ -342,7 +343,9 @@ impl<S: Store, A: Availability> Writer<S, A> {
             if lanes.is_empty() && groups.is_empty() {
                 continue;
             }
-            if let Err(failure) = self.commit(vec![Task::Own { desk, command: Command::Retire { lanes, groups } }]).await {
+            if let Err(failure) =
+                self.commit(vec![Task::Own { desk, command: Command::Retire { lanes, groups } }]).await
+            {
                 tracing::warn!(%failure, "idle lanes are kept for now");
             }
         }

@@ -50,7 +50,11 @@ impl Waiter {
     }
 
     /// Why nobody takes it now.
-    pub fn diagnose(&self, roster: &Roster, connectors: &BTreeMap<ConnectorId, std::sync::Arc<Connector>>) -> Infeasibility {
+    pub fn diagnose(
+        &self,
+        roster: &Roster,
+        connectors: &BTreeMap<ConnectorId, std::sync::Arc<Connector>>,
+    ) -> Infeasibility {
         let Some(lane) = roster.lane(self.lane).filter(|lane| lane.fitting > 0) else { return Infeasibility::Never };
         if lane.on_duty == 0 {
             return Infeasibility::Absent;
