@@ -95,6 +95,14 @@ pub(super) fn reopen(draft: &mut Draft<'_>, id: TicketId, reason: &Arc<str>) -> 
             needed: "only a RESOLVED ticket is reopened, within its queue's reopen window",
         });
     }
+    for key in &ticket.content.conversation_keys {
+        // A newer ticket may have taken the conversation meanwhile.
+        let held = draft.ws().conversations.get(&(ticket.connector.clone(), key.clone()));
+        if let Some(other) = held.and_then(|held| *held.as_ref()) {
+            let name = draft.ticket(other).map_or_else(|_| other.default_name(), |row| row.name.clone());
+            return Err(Reject::ConversationInUse { key: key.to_string(), ticket: name });
+        }
+    }
     let queue = draft.queue(&ticket);
     let unassigned_due = draft.now() + queue.unassigned_timeout(ticket.channel);
     let until = draft.now() + queue.prefer(ticket.channel);
