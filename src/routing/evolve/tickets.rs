@@ -248,12 +248,12 @@ fn update(row: &mut Ticket, change: &TicketChange, content: Option<&Arc<Content>
 
 fn moved(row: &mut Ticket, body: &Body, at: Time) {
     match body {
-        Body::Escalated { axis, level, place, hops, content, .. } => {
+        // The hand-over that follows says where the ticket is put, and remembers where it was.
+        Body::Escalated { axis, level, hops, content, .. } => {
             match axis {
                 Axis::Functional => row.functional_level = *level,
                 Axis::Hierarchical => row.hierarchical_level = *level,
             }
-            put(row, place);
             row.hops = *hops;
             row.content = content.clone().unwrap_or_else(|| row.content.clone());
         }
