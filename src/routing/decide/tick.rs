@@ -111,8 +111,12 @@ fn unassigned(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Its owner kept it after the contact and did nothing since: it is queued again, for them first.
+/// Its owner kept it after the contact and did nothing since: it is queued again, for them first. A hand-over that nobody
+/// took in time goes back.
 fn forgotten(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject> {
+    if let Some(open) = ticket.open_transfer() {
+        return transfer::give_back(draft, ticket, open);
+    }
     let until = draft.now() + draft.queue(ticket).prefer(ticket.channel);
     let prefer = ticket.owner.clone().map(|owner| (owner, Some(until)));
     queue_again(draft, ticket, Next { prefer, ..Next::again(QueuedReason::Requeued) })
