@@ -45,7 +45,7 @@ fn fire(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject> {
         return transfer::give_back(draft, ticket, open);
     }
     match ticket.state {
-        TicketState::Open => queue_again(draft, ticket, Next::again(QueuedReason::Scheduled)),
+        TicketState::Open => queue_again(draft, ticket, Next::scheduled(draft, ticket)),
         TicketState::Queued => unassigned(draft, ticket),
         TicketState::Assigned => forgotten(draft, ticket),
         TicketState::OnHold => hold::back(draft, ticket),

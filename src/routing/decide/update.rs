@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::draft::Draft;
 use super::place::{lane_of, order_in};
 use super::resolve::check_etag;
-use crate::domain::event::{Body, QueuedReason, TicketChange};
+use crate::domain::event::{Body, TicketChange};
 use crate::domain::id::{LaneNo, TicketId};
 use crate::domain::leg::LegState;
 use crate::domain::offer::RevokeReason;
@@ -162,7 +162,8 @@ fn unpark(draft: &mut Draft<'_>, id: TicketId) -> Result<(), Reject> {
     let ticket = draft.ticket(id)?;
     let due = ticket.schedule_time.is_none_or(|time| time <= draft.now());
     if ticket.state == TicketState::Open && due {
-        queue_again(draft, &ticket, Next::again(QueuedReason::Scheduled))?;
+        let next = Next::scheduled(draft, &ticket);
+        queue_again(draft, &ticket, next)?;
     }
     Ok(())
 }
