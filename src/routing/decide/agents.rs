@@ -191,6 +191,12 @@ pub(super) fn apply_state(
 
 /// Takes back this agent's pending offers and ends what waits for them alone.
 pub(super) fn leave_duty(draft: &mut Draft<'_>, row: &Agent, why: RevokeReason) -> Result<(), Reject> {
+    return_offers(draft, row, why)?;
+    prefer_nobody(draft, &row.id)
+}
+
+/// Takes back this agent's pending offers, without a miss.
+pub(super) fn return_offers(draft: &mut Draft<'_>, row: &Agent, why: RevokeReason) -> Result<(), Reject> {
     for ticket in tickets_of(draft, &row.id) {
         let pending = ticket.legs.iter().flat_map(|leg| leg.pending_offers());
         let mine: Vec<_> = pending.filter(|offer| offer.agent == row.id).map(|offer| offer.id).collect();
@@ -199,7 +205,7 @@ pub(super) fn leave_duty(draft: &mut Draft<'_>, row: &Agent, why: RevokeReason) 
             transfer::offer_lost(draft, offer.leg)?;
         }
     }
-    prefer_nobody(draft, &row.id)
+    Ok(())
 }
 
 /// Ends the preference of waiting legs for an agent who takes nothing new.

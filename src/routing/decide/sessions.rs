@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::agents::{leave_duty, tickets_of};
+use super::agents::{leave_duty, return_offers, tickets_of};
 use super::draft::Draft;
 use crate::domain::agent::{Agent, Session};
 use crate::domain::event::{Body, SessionEnd};
@@ -32,7 +32,8 @@ pub(super) fn start(
         SessionMode::Join => Err(Reject::SessionHeld { agent: id.clone() }),
         SessionMode::TakeOver => {
             let (agent, epoch) = (id.clone(), session.epoch);
-            leave_duty(draft, &row, RevokeReason::SessionEnded)?;
+            // The agent is still there: what waits for them goes on waiting, and is offered under the new epoch.
+            return_offers(draft, &row, RevokeReason::SessionEnded)?;
             draft.emit_desk(Body::SessionEnded { agent, epoch, reason: SessionEnd::TakenOver, lost_until: None });
             let row = draft.agent(id)?;
             Ok(fresh(draft, &row, device, secret_hash))
