@@ -7,6 +7,7 @@ use super::draft::Draft;
 use crate::domain::agent::{Agent, Session};
 use crate::domain::event::{Body, SessionEnd};
 use crate::domain::id::AgentId;
+use crate::domain::leg::LegState;
 use crate::domain::offer::RevokeReason;
 use crate::domain::requirement::Channel;
 use crate::routing::command::{Answer, SessionMode};
@@ -76,10 +77,14 @@ pub(super) fn end(draft: &mut Draft<'_>, id: &AgentId, epoch: u64, reason: Sessi
     let lost = reason == SessionEnd::Lost;
     let mut lost_until = None;
     for ticket in tickets_of(draft, id).into_iter().filter(|_| lost) {
-        let held = ticket.active_leg().filter(|leg| leg.agent.as_ref() == Some(id)).map(|leg| leg.n);
-        if let Some(leg) = held {
-            let requeue_time = (ticket.channel != Channel::Phone).then(|| draft.now() + grace);
+        let requeue_time = (ticket.channel != Channel::Phone).then(|| draft.now() + grace);
+        let held = ticket.open_legs().filter(|leg| leg.agent.as_ref() == Some(id));
+        // A leg that is connecting may still become ACTIVE: it is given back with the others then.
+        if held.clone().any(|leg| matches!(leg.state, LegState::Connecting | LegState::Active)) {
             lost_until = lost_until.or(requeue_time);
+        }
+        let active = held.into_iter().find(|leg| leg.state == LegState::Active).map(|leg| leg.n);
+        if let Some(leg) = active {
             draft.emit(ticket.id, Body::HandlerLost { leg, agent: id.clone(), requeue_time });
         }
     }
