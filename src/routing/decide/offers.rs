@@ -186,15 +186,26 @@ pub(super) fn end_all(
     by: EndedBy,
     state: TransferState,
 ) -> Result<(), Reject> {
+    withdraw_all(draft, ticket, reason, state)?;
+    for leg in ticket.legs.iter().filter(|leg| leg.state == LegState::Active) {
+        end::contact(draft, ticket, leg, by, false);
+    }
+    Ok(())
+}
+
+/// Takes back what is pending, and the hand-over that it was for.
+pub(super) fn withdraw_all(
+    draft: &mut Draft<'_>,
+    ticket: &Ticket,
+    reason: RevokeReason,
+    state: TransferState,
+) -> Result<(), Reject> {
     if let Some(open) = ticket.open_transfer() {
         let (transfer, hops) = (open.n, ticket.hops);
         draft.emit(ticket.id, Body::TransferMoved { transfer, state, to_agent: None, hops, visits: Vec::new() });
     }
     for leg in ticket.legs.iter().filter(|leg| leg.state.is_pending()) {
         withdraw(draft, LegId { ticket: ticket.id, leg: leg.n }, reason)?;
-    }
-    for leg in ticket.legs.iter().filter(|leg| leg.state == LegState::Active) {
-        end::contact(draft, ticket, leg, by, false);
     }
     Ok(())
 }
