@@ -164,7 +164,7 @@ pub(super) fn set_state(
 }
 
 /// Declares a state now: BREAK and OFFLINE return pending offers at once, without a miss.
-pub(super) fn apply_state(
+fn apply_state(
     draft: &mut Draft<'_>,
     row: &Agent,
     declared: &Declared,
@@ -274,12 +274,13 @@ pub(super) fn report_endpoint(
 }
 
 /// A state that was to apply after the current work: it applies once nothing is held.
-pub(super) fn after_current(draft: &mut Draft<'_>) -> Result<(), Reject> {
+pub(super) fn after_current(draft: &mut Draft<'_>) {
     let touched: Vec<Arc<Agent>> = draft.ws().agents.own().values().cloned().collect();
     for row in touched.iter().filter(|row| row.holds_nothing()) {
+        // Nothing is held, so there are no offers to return; what still prefers the agent does so for a limited time.
         if let Some(next) = row.next_declared.clone() {
-            apply_state(draft, row, &next.declared, next.open_work)?;
+            let agent = row.id.clone();
+            draft.emit_desk(Body::AgentDeclared { agent, declared: next.declared, next: None });
         }
     }
-    Ok(())
 }
