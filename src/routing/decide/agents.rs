@@ -233,13 +233,13 @@ pub(super) fn requeue_work(draft: &mut Draft<'_>, row: &Agent, all: bool) -> Res
             let accepted = leg.offers.iter().find(|offer| offer.state == OfferState::Accepted);
             if let Some(offer) = accepted {
                 offers::revoke(draft, offer.id, RevokeReason::AgentOffline);
-                transfer::offer_lost(draft, offer.id.leg)?;
             }
         } else if let Some(leg) = mine(LegState::Active) {
             requeue::give_back(draft, &ticket, leg.n, QueuedReason::Requeued, None)?;
         }
     }
-    Ok(())
+    // What was connecting may have been waiting for this agent alone.
+    prefer_nobody(draft, &row.id)
 }
 
 /// The tickets in the working set that this agent is on, or that wait for them.
