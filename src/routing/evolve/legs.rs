@@ -112,6 +112,10 @@ fn offered(ws: &mut WorkingSet<'_>, id: TicketId, n: u8, offers: &[Offer], at: T
     let ticket = ticket_mut(ws, id);
     let channel = ticket.channel;
     ticket.infeasibility = None;
+    for transfer in ticket.transfers.iter_mut().filter(|transfer| transfer.state.is_open() && transfer.leg == n) {
+        // Somebody is there after all.
+        transfer.absent_due = None;
+    }
     let leg = leg_mut(ticket, n);
     leg.ver += 1;
     leg.state = LegState::Offered;
