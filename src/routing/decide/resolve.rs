@@ -34,11 +34,9 @@ pub(super) fn decide(
         check_concession(draft, &ticket, authority, amount.as_ref())?;
     }
     let handler = ticket.handler().or(ticket.owner.as_ref()).cloned();
-    let untouched = ticket.hops == 0 && ticket.functional_level == 0 && ticket.hierarchical_level == 0;
-    let never_reopened = ticket.resolution.is_none();
     let resolution = Resolution {
         code: new.code.clone(),
-        first_contact: new.first_contact.unwrap_or(untouched && never_reopened),
+        first_contact: new.first_contact.unwrap_or(at_first_contact(&ticket)),
         concession: new.concession.clone(),
         agent: handler,
     };
@@ -52,9 +50,15 @@ pub(super) fn decide(
     Ok(Answer::Ticket { ticket: id })
 }
 
+/// Neither handed on nor reopened before.
+fn at_first_contact(ticket: &Ticket) -> bool {
+    let moved = ticket.hops > 0 || ticket.functional_level > 0 || ticket.hierarchical_level > 0;
+    !moved && ticket.resolution.is_none()
+}
+
 /// Resolved by its queue when the contact and its wrap-up were over.
 pub(super) fn by_itself(draft: &mut Draft<'_>, ticket: &Ticket, code: &Arc<str>) {
-    let first_contact = ticket.hops == 0 && ticket.functional_level == 0 && ticket.hierarchical_level == 0;
+    let first_contact = at_first_contact(ticket);
     let resolution = Resolution { code: code.clone(), first_contact, concession: None, agent: ticket.owner.clone() };
     finish(draft, ticket, resolution, None);
 }
