@@ -78,9 +78,9 @@ fn check_concession(
     authority: &Arc<str>,
     amount: Option<&Amount>,
 ) -> Result<(), Reject> {
-    let handler = ticket.handler().ok_or(Reject::TicketState {
+    let handler = ticket.handler().or(ticket.owner.as_ref()).ok_or(Reject::TicketState {
         state: ticket.state,
-        needed: "a concession is made by the agent who is handling the ticket",
+        needed: "a concession is made by an agent: nobody has handled the ticket yet",
     })?;
     let agent = draft.agent(handler)?;
     let need = Requirement { authorities: [(authority.clone(), amount.cloned())].into(), ..Requirement::default() };
