@@ -111,7 +111,8 @@ pub(super) fn fail(draft: &mut Draft<'_>, id: OfferId, reason: FailReason) -> Re
     if reason == FailReason::CustomerUnreachable {
         return Err(Reject::Unsupported { field: "reason", what: "call-backs do not exist yet" });
     }
-    if offer.end == Some(OfferEnd::Failed(reason)) {
+    let gone_before = reason == FailReason::CustomerGone && ticket.cancel_reason == Some(CancelReason::CustomerLeft);
+    if offer.end == Some(OfferEnd::Failed(reason)) || gone_before {
         return Ok(Answer::Offer { offer: id });
     }
     let answered_by_endpoint = offer.state == OfferState::Pending;
