@@ -164,12 +164,7 @@ pub(super) fn set_state(
 }
 
 /// Declares a state now: BREAK and OFFLINE return pending offers at once, without a miss.
-fn apply_state(
-    draft: &mut Draft<'_>,
-    row: &Agent,
-    declared: &Declared,
-    open_work: OpenWork,
-) -> Result<(), Reject> {
+fn apply_state(draft: &mut Draft<'_>, row: &Agent, declared: &Declared, open_work: OpenWork) -> Result<(), Reject> {
     let why = match declared {
         Declared::Ready => None,
         Declared::Break { .. } => Some(RevokeReason::AgentOnBreak),

@@ -78,9 +78,9 @@ pub(super) fn end(draft: &mut Draft<'_>, id: &AgentId, epoch: u64, reason: Sessi
     let mut lost_until = None;
     for ticket in tickets_of(draft, id).into_iter().filter(|_| lost) {
         let requeue_time = (ticket.channel != Channel::Phone).then(|| draft.now() + grace);
-        let held = ticket.open_legs().filter(|leg| leg.agent.as_ref() == Some(id));
+        let held: Vec<_> = ticket.open_legs().filter(|leg| leg.agent.as_ref() == Some(id)).collect();
         // A leg that is connecting may still become ACTIVE: it is given back with the others then.
-        if held.clone().any(|leg| matches!(leg.state, LegState::Connecting | LegState::Active)) {
+        if held.iter().any(|leg| matches!(leg.state, LegState::Connecting | LegState::Active)) {
             lost_until = lost_until.or(requeue_time);
         }
         let active = held.into_iter().find(|leg| leg.state == LegState::Active).map(|leg| leg.n);

@@ -119,7 +119,8 @@ fn one_holder(ticket: &Ticket) -> Checked {
     hold!(pending <= 1 && active <= 1, "{pending} pending and {active} active legs: {ticket:?}");
     hold!(ticket.transfers.iter().filter(|known| known.state.is_open()).count() <= 1, "two open transfers");
     for leg in ticket.open_legs() {
-        let taken = leg.offers.iter().filter(|offer| matches!(offer.state, OfferState::Accepted | OfferState::Confirmed));
+        let taken =
+            leg.offers.iter().filter(|offer| matches!(offer.state, OfferState::Accepted | OfferState::Confirmed));
         let open = leg.pending_offers().count();
         hold!(taken.count() <= 1, "two holders: {leg:?}");
         hold!(open <= usize::from(leg.want), "more offers than wanted: {leg:?}");
@@ -216,7 +217,12 @@ fn conversations(world: &World) -> Checked {
             hold!(earlier.is_none(), "two open tickets hold the key {key}");
         }
     }
-    let held = world.ws.conversations.own().iter().filter_map(|(key, held)| Some((key.clone(), held.as_ref().as_ref().copied()?)));
+    let held = world
+        .ws
+        .conversations
+        .own()
+        .iter()
+        .filter_map(|(key, held)| Some((key.clone(), held.as_ref().as_ref().copied()?)));
     let held: BTreeMap<_, _> = held.collect();
     hold!(held == expected, "conversation keys are held by {held:?}, not {expected:?}");
     Ok(())

@@ -100,7 +100,8 @@ fn offers(world: &World, wanted: impl Fn(&Offer) -> bool) -> Vec<Offer> {
 }
 
 fn any_need(by: u8) -> Requirement {
-    let authority = |name: &str, amount| Requirement { authorities: [(words(name), amount)].into(), ..Requirement::default() };
+    let authority =
+        |name: &str, amount| Requirement { authorities: [(words(name), amount)].into(), ..Requirement::default() };
     let base = match by % 8 {
         0 | 1 => Requirement::default(),
         2 => need("vpn", 1 + by / 32),
@@ -195,8 +196,11 @@ fn answer(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     match a % 16 {
         0..8 => pick(&pending, b).map(|offer| accept(offer.clone(), offer.session)),
         8 => pick(&any, b).map(|offer| accept(offer.clone(), offer.session + u64::from(c % 2))),
-        9 | 10 => pick(&pending, b)
-            .map(|offer| Command::DeclineOffer { offer: offer.id, session: offer.session, reason: one(declines, c) }),
+        9 | 10 => pick(&pending, b).map(|offer| Command::DeclineOffer {
+            offer: offer.id,
+            session: offer.session,
+            reason: one(declines, c),
+        }),
         11 | 12 => pick(&connecting, b).map(|offer| Command::ConfirmOffer { offer: offer.id }),
         13 => pick(&connecting, b).map(|offer| Command::FailOffer { offer: offer.id, reason: one(fails, c) }),
         14 => pick(&any, b).map(|offer| Command::FailOffer { offer: offer.id, reason: one(fails, c) }),
@@ -211,7 +215,9 @@ fn end(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     let by = one([EndedBy::Customer, EndedBy::Agent, EndedBy::Connector], c);
     let wrap_up = |leg| Command::FinishWrapUp { leg, code: words("done"), note: words("said") };
     match a % 4 {
-        0 | 1 => pick(&legs(world, |leg| leg.state == LegState::Active), b).map(|leg| Command::EndLeg { leg, ended_by: by }),
+        0 | 1 => {
+            pick(&legs(world, |leg| leg.state == LegState::Active), b).map(|leg| Command::EndLeg { leg, ended_by: by })
+        }
         2 => pick(&legs(world, |leg| leg.state == LegState::Wrapping), b).map(wrap_up),
         _ if b % 2 == 0 => pick(&legs(world, |_| true), b).map(wrap_up),
         _ => pick(&legs(world, |_| true), b).map(|leg| Command::EndLeg { leg, ended_by: by }),
@@ -230,7 +236,13 @@ fn agent_command(world: &World, a: u8, b: u8, c: u8) -> Command {
     let open_work = if c % 16 < 8 { OpenWork::Keep } else { OpenWork::Requeue };
     match a % 8 {
         0..3 => Command::SetAgentState { agent, declared, timing, open_work },
-        3 => start_session(&agent, one(["desk", "phone"], c), SessionMode::Join, "s", one([None, Some("s"), Some("x")], c)),
+        3 => start_session(
+            &agent,
+            one(["desk", "phone"], c),
+            SessionMode::Join,
+            "s",
+            one([None, Some("s"), Some("x")], c),
+        ),
         4 => start_session(&agent, "new", SessionMode::TakeOver, "s", None),
         5 => {
             let reason = one([SessionEnd::Ended, SessionEnd::Lost, SessionEnd::Lost], c);
@@ -239,7 +251,11 @@ fn agent_command(world: &World, a: u8, b: u8, c: u8) -> Command {
         6 => Command::TickAgent { agent },
         _ => {
             let reported = [Reachability::Reachable, Reachability::Unreachable, Reachability::BusyElsewhere];
-            Command::ReportEndpoint { agent, channel: one([Channel::Phone, Channel::Chat], c), reachability: one(reported, c) }
+            Command::ReportEndpoint {
+                agent,
+                channel: one([Channel::Phone, Channel::Chat], c),
+                reachability: one(reported, c),
+            }
         }
     }
 }
@@ -268,12 +284,7 @@ fn desk_command(a: u8, b: u8) -> Option<Command> {
         2 => Command::ConnectorPresence { connector, away: b % 2 == 0 },
         3 => Command::UpdateConnector { connector, patch: Box::new(ConnectorPatch::default()), etag: None },
         4 => Command::DeleteConnector { connector, etag: Some(1_000) },
-        _ => Command::UpdatePolicy {
-            source: words(""),
-            author: words(""),
-            change_note: words(""),
-            etag: Some(1_000),
-        },
+        _ => Command::UpdatePolicy { source: words(""), author: words(""), change_note: words(""), etag: Some(1_000) },
     })
 }
 

@@ -101,7 +101,10 @@ pub fn connectors() -> Vec<Connector> {
 
 pub fn profile(tier: u8, held: &[(&str, u8)]) -> Profile {
     let languages = [Arc::from("en"), Arc::from("et")].into();
-    Profile { expertise: Expertise { tier, skills: skills(held), languages, ..Expertise::default() }, ..Profile::default() }
+    Profile {
+        expertise: Expertise { tier, skills: skills(held), languages, ..Expertise::default() },
+        ..Profile::default()
+    }
 }
 
 pub fn with_endpoint(mut profile: Profile, channel: Channel, accepts: Accepts) -> Profile {
