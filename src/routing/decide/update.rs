@@ -31,6 +31,10 @@ pub(super) fn decide(
         return Err(Reject::TicketState { state: ticket.state, needed: "only an open ticket is updated" });
     }
     check(draft, &ticket, patch)?;
+    if ticket.open_transfer().is_some() && (patch.requirement.is_some() || reclassify) {
+        let needed = "a hand-over is under way: what it asks for is said by its target";
+        return Err(Reject::TicketState { state: ticket.state, needed });
+    }
     let content = content(&ticket, patch);
     let change = change(draft, &ticket, patch, reclassify, content.as_deref());
     let moves = plan_move(draft, &ticket, &change)?;
@@ -145,7 +149,7 @@ type Move = (u8, LaneNo, Time);
 
 /// Where the pending leg goes, if the change moves it.
 fn plan_move(draft: &Draft<'_>, ticket: &Ticket, change: &TicketChange) -> Result<Option<Move>, Reject> {
-    let Some(leg) = ticket.pending_leg().filter(|leg| leg.transfer.is_none()) else { return Ok(None) };
+    let Some(leg) = ticket.pending_leg() else { return Ok(None) };
     let mut after = ticket.clone();
     after.queue = change.queue.clone().unwrap_or(after.queue);
     after.effective = change.effective.clone().unwrap_or(after.effective);
