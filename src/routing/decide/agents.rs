@@ -175,8 +175,9 @@ fn apply_state(draft: &mut Draft<'_>, row: &Agent, declared: &Declared, open_wor
         let (agent, declared) = (row.id.clone(), declared.clone());
         draft.emit_desk(Body::AgentDeclared { agent, declared, next: None });
     }
-    if let Some(why) = why {
-        leave_duty(draft, row, why)?;
+    match why {
+        Some(why) => leave_duty(draft, row, why)?,
+        None => transfer::arrived(draft, &row.id)?,
     }
     if *declared == Declared::Offline && open_work == OpenWork::Requeue {
         requeue_work(draft, row, false)?;

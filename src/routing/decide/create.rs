@@ -248,5 +248,6 @@ fn first_leg(
         prefer,
         exclusions: Vec::new(),
         transfer: None,
+        pause_until: None,
     })
 }

@@ -113,6 +113,7 @@ pub(super) fn next_leg(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Resul
         prefer_until,
         exclusions: Vec::new(),
         transfer: next.transfer,
+        pause_until: None,
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::agents::{leave_duty, return_offers, tickets_of};
 use super::draft::Draft;
+use super::transfer;
 use crate::domain::agent::{Agent, Session};
 use crate::domain::event::{Body, SessionEnd};
 use crate::domain::id::AgentId;
@@ -25,7 +26,9 @@ pub(super) fn start(
 ) -> Result<Answer, Reject> {
     let row = draft.agent(id)?;
     let Some(session) = &row.session else {
-        return Ok(fresh(draft, &row, device, secret_hash));
+        let answer = fresh(draft, &row, device, secret_hash);
+        transfer::arrived(draft, id)?;
+        return Ok(answer);
     };
     let knows_secret = shown_hash == Some(&session.secret_hash);
     match mode {

@@ -95,7 +95,7 @@ pub(super) fn begin(new: &NewLeg, at: Time) -> Leg {
         prefer_until: new.prefer_until,
         declines: Vec::new(),
         failures: 0,
-        pause_until: None,
+        pause_until: new.pause_until,
         transfer: new.transfer,
         wait_start: at,
         offer_time: None,
