@@ -7,7 +7,7 @@ use super::{cancel, end, transfer};
 use crate::domain::agent::Reachability;
 use crate::domain::event::Body;
 use crate::domain::id::{LegId, OfferId};
-use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, LegState};
+use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, Leg, LegState};
 use crate::domain::offer::{DeclineReason, FailReason, Offer, OfferEnd, OfferState, RevokeReason};
 use crate::domain::ticket::{CancelReason, Ticket, TransferState, Visit};
 use crate::domain::time::Time;
@@ -25,8 +25,8 @@ pub(super) fn accept(
     device: &Arc<str>,
     connected: bool,
 ) -> Result<Answer, Reject> {
-    let (_, _, offer) = draft.offer(id)?;
-    check_session(draft, &offer, session)?;
+    let (_, leg, offer) = draft.offer(id)?;
+    check_session(draft, &leg, &offer, session)?;
     match offer.state {
         OfferState::Pending if draft.now() <= offer.lapse_time => take(draft, id, device, connected)?,
         // Its timer is late; the answer is the same as if it were not.
@@ -65,7 +65,7 @@ pub(super) fn decline(
     reason: DeclineReason,
 ) -> Result<Answer, Reject> {
     let (ticket, leg, offer) = draft.offer(id)?;
-    check_session(draft, &offer, session)?;
+    check_session(draft, &leg, &offer, session)?;
     if offer.state == OfferState::Declined && offer.end == Some(OfferEnd::Declined(reason)) {
         return Ok(Answer::Offer { offer: id });
     }
@@ -230,11 +230,19 @@ fn exclusion(now: Time, offer: &Offer, reason: ExclusionReason, until: Option<Ti
     Exclusion { agent: offer.agent.clone(), reason, since: now, until }
 }
 
-fn check_session(draft: &Draft<'_>, offer: &Offer, session: u64) -> Result<(), Reject> {
-    let agent = draft.ws().agents.get(&offer.agent);
-    let current = agent.and_then(|agent| agent.session.as_ref()).map_or(0, |session| session.epoch);
-    // An offer that ended with its session says so itself: that is the more useful answer.
-    if session == offer.session && (session == current || !offer.is_open()) {
+/// The session must be the one that was offered, and still the agent's. An offer that is over says so itself, whatever the agent's
+/// session is by now: that is the more useful answer.
+fn check_session(draft: &Draft<'_>, leg: &Leg, offer: &Offer, session: u64) -> Result<(), Reject> {
+    if !offer.is_open() {
+        return Ok(());
+    }
+    let current = if leg.state.is_open() {
+        let agent = draft.ws().agents.get(&offer.agent);
+        agent.and_then(|agent| agent.session.as_ref()).map_or(0, |session| session.epoch)
+    } else {
+        offer.session
+    };
+    if session == offer.session && session == current {
         return Ok(());
     }
     Err(Reject::SessionStale { agent: offer.agent.clone(), current })
