@@ -306,6 +306,8 @@ fn ended(ws: &mut WorkingSet<'_>, id: TicketId, body: &Body, at: Time) {
         Body::Closed {} => {
             row.state = TicketState::Closed;
             row.close_time = Some(at);
+            // It gave its conversation keys up when it was resolved; another ticket may have them by now.
+            return;
         }
         Body::Cancelled { reason } => {
             row.state = TicketState::Cancelled;

@@ -320,7 +320,10 @@ fn transfer(world: &World, a: u8, b: u8, c: u8) -> Command {
         override_reason: words(if c % 2 == 0 { "" } else { "because" }),
         note: words(""),
     };
-    Command::TransferTicket { ticket: any_ticket(world, (a / 8).wrapping_mul(16) + b % 16), transfer: Box::new(transfer) }
+    Command::TransferTicket {
+        ticket: any_ticket(world, (a / 8).wrapping_mul(16) + b % 16),
+        transfer: Box::new(transfer),
+    }
 }
 
 fn escalate(world: &World, a: u8, b: u8, c: u8) -> Command {
