@@ -58,6 +58,9 @@ pub struct NewLeg {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclusions: Vec<Exclusion>,
     pub transfer: Option<u8>,
+    /// Not matched before: it waits for one agent who is off duty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_until: Option<Time>,
 }
 
 /// What a ticket starts with.

@@ -7,7 +7,8 @@ use crate::domain::id::{AgentId, ConnectorId, QueueId, TicketId};
 use crate::domain::ticket::Target;
 
 /// The rows that a command works on, found without locks. The store adds what follows from them: a ticket brings its
-/// [`concerned agents`](crate::domain::ticket::Ticket::concerned_agents); an agent `with_work` brings the tickets of its open legs, and those waiting for it, with their agents.
+/// [`concerned agents`](crate::domain::ticket::Ticket::concerned_agents) and who holds its conversation keys; a conversation
+/// brings the ticket that holds it; an agent `with_work` brings the tickets of its open legs, and those waiting for it, with their agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roots {
     pub tickets: Vec<TicketId>,

@@ -18,7 +18,9 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, prefer_handler: bool) 
         Some(held) => held,
         None if ticket.state == TicketState::Assigned && ticket.pending_leg().is_none() => {
             // The contact is over and its owner has kept it until now.
-            let next = Next::again(QueuedReason::Requeued);
+            let until = draft.now() + draft.policy(&ticket).limits.requeue_prefer;
+            let prefer = ticket.owner.clone().filter(|_| prefer_handler).map(|owner| (owner, Some(until)));
+            let next = Next { prefer, ..Next::again(QueuedReason::Requeued) };
             queue_again(draft, &ticket, next)?;
             return Ok(Answer::Ticket { ticket: id });
         }
