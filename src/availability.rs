@@ -19,10 +19,11 @@ use crate::routing::order::OrderKey;
 
 /// How long a reservation holds its agents.
 pub const RESERVATION: Span = Span::from_secs(1);
-/// Heads of a lane that are looked past because they exclude the agent who became free.
-pub const EXCLUDED_HEADS: usize = 8;
-/// Rows that a rebuild matches, and reservations that a sweep lapses, in one call.
+/// Legs that a rebuild matches in one call.
 pub const PAGE: usize = 256;
+/// Agents that a reservation names as held back, out of the first so many of the desk who are (by number).
+pub const HELD_BACK: usize = 64;
+pub const HELD_BACK_LOOKED_AT: usize = 256;
 /// A session without a heartbeat for this long gets no new offers.
 pub const SUSPECT_AFTER: Span = Span::from_secs(20);
 /// A session without a heartbeat for this long is lost. One whole lease, given anew after a rebuild.
