@@ -217,6 +217,7 @@ impl View {
             trigger,
             ahead: self.lines.ahead(waiting.lane, waiting.key),
             held_back,
+            loads: self.loads_counted_for(waiting),
             cursor: self.cursor,
             expire_time: moment.now + moment.reservation,
         })
@@ -232,6 +233,17 @@ impl View {
             (!is_excluded(waiting, *number)).then_some((*number, unfit))
         };
         self.held_back.iter().take(HELD_BACK_LOOKED_AT).filter_map(why).take(HELD_BACK).collect()
+    }
+
+    /// The loads of agents whom proposals under way make busier than the roster takes them for.
+    fn loads_counted_for(&self, waiting: &Waiting) -> Vec<(AgentNo, u16)> {
+        let Some(fits) = self.fits.lane(waiting.lane) else { return Vec::new() };
+        let load = |number: &AgentNo| {
+            let agent = self.agents.get(number).filter(|agent| !agent.reserved.is_empty())?;
+            fits.rank(agent.view.as_ref()?.group)?;
+            Some((*number, u16::try_from(agent.spot?.key.load).unwrap_or(u16::MAX)))
+        };
+        self.held_back.iter().take(HELD_BACK_LOOKED_AT).filter_map(load).take(HELD_BACK).collect()
     }
 
     fn hold(&mut self, waiting: &Waiting, reservation: Reservation) {
