@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: it is linked once.
 
+mod differential;
 mod engine;
 mod harness;
 mod pure;

@@ -244,7 +244,11 @@ impl View {
         let (key, channel) = (waiting.key, waiting.channel);
         let to = self.line_of(waiting).filter(|_| !self.holds.contains_key(&id));
         let leg = self.legs.get_mut(&id).expect("the leg was there two lines above");
-        if let Some(line) = std::mem::replace(&mut leg.line, to) {
+        let from = std::mem::replace(&mut leg.line, to);
+        if from == to {
+            return;
+        }
+        if let Some(line) = from {
             self.lines.remove(line, key);
         }
         if let Some(line) = to {
