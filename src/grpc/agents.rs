@@ -142,10 +142,7 @@ impl<S: Store, A: Availability> AgentService for Agents<S, A> {
         self.decide(&named, call(named.desk.clone(), command, &request, request_id)).await
     }
 
-    async fn set_agent_state(
-        &self,
-        request: Request<pb::SetAgentStateRequest>,
-    ) -> Result<Response<pb::Agent>, Status> {
+    async fn set_agent_state(&self, request: Request<pb::SetAgentStateRequest>) -> Result<Response<pb::Agent>, Status> {
         let request = request.into_inner();
         let mut form = Form::new();
         let named = form.agent("name", &request.name);

@@ -148,10 +148,7 @@ impl<S: Store, A: Availability> DecisionService for Decisions<S, A> {
         self.decide(&named, call).await.map(Response::new)
     }
 
-    async fn delete_connector(
-        &self,
-        request: Request<pb::DeleteConnectorRequest>,
-    ) -> Result<Response<()>, Status> {
+    async fn delete_connector(&self, request: Request<pb::DeleteConnectorRequest>) -> Result<Response<()>, Status> {
         let request = request.into_inner();
         let mut form = Form::new();
         let named = form.connector("name", &request.name);

@@ -52,7 +52,8 @@ pub(super) async fn report<S: Store, A: Availability>(
         let at = report.at;
         (at, apply(engine, named, report, request, request_id).await)
     });
-    let results: Vec<(u32, Result<(), Status>)> = futures_util::stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
+    let results: Vec<(u32, Result<(), Status>)> =
+        futures_util::stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     let mut failures = BTreeMap::new();
     for (at, result) in results {
         if let Err(status) = result {
@@ -104,8 +105,10 @@ async fn apply<S: Store, A: Availability>(
         return Err(Fault::invalid(ErrorReason::InvalidField, vec![violation]).into());
     }
     let command = Command::ReportEndpoint { agent, channel, reachability };
-    let mut call =
-        Call { actor: Actor::Connector(named.connector.clone()), ..call(named.desk.clone(), command, request, request_id) };
+    let mut call = Call {
+        actor: Actor::Connector(named.connector.clone()),
+        ..call(named.desk.clone(), command, request, request_id)
+    };
     if let Some(dedup) = &mut call.dedup {
         // Each report is a call of its own under the request's id.
         dedup.key.key = Arc::from(format!("{}/{at}", dedup.key.key).as_str());

@@ -234,8 +234,14 @@ mod tests {
         };
         let message = faults(&asked);
         let wrong = [
-            "tier", "skills[0].level", "skills[1].skill", "language_codes[1]", "pools[0].capacity", "channels[0].channel",
-            "channels[0].weight", "endpoints[0].connector",
+            "tier",
+            "skills[0].level",
+            "skills[1].skill",
+            "language_codes[1]",
+            "pools[0].capacity",
+            "channels[0].channel",
+            "channels[0].weight",
+            "endpoints[0].connector",
         ];
         for field in wrong {
             assert!(message.contains(&format!("agent.{field}: ")), "{field} in {message}");

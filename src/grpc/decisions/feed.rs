@@ -6,12 +6,12 @@ use std::sync::Arc;
 use prost::Message;
 use tonic::{Status, Streaming};
 
+use super::scene::Drawing;
 use crate::availability::Availability;
 use crate::domain::id::{ConnectorId, DeskKey};
 use crate::domain::log::{LogRow, Selection};
 use crate::domain::time::{Span, Time};
 use crate::engine::Engine;
-use super::scene::Drawing;
 use crate::grpc::name::{self, Kind};
 use crate::grpc::render;
 use crate::grpc::serve::unreadable;
@@ -59,11 +59,9 @@ pub(super) enum Over {
 
 /// What made the stream look up.
 enum Woken {
-    Lost(Standing),
-    Stopping,
     Said(Result<Option<pb::SubscribeRequest>, Status>),
-    Grown,
-    Due,
+    /// The end, an entry, or a deadline: all looked at when the loop begins again.
+    Otherwise,
 }
 
 impl<S: Store, A: Availability> Feed<S, A> {
@@ -111,10 +109,8 @@ impl<S: Store, A: Availability> Feed<S, A> {
             if let Some(batch) = self.read().await? {
                 return Ok(Some(Down::Decisions(batch)));
             }
-            match self.wait().await {
-                Woken::Said(said) => self.hear(said)?,
-                // Looked at when the loop begins again.
-                Woken::Lost(_) | Woken::Stopping | Woken::Grown | Woken::Due => {}
+            if let Woken::Said(said) = self.wait().await {
+                self.hear(said)?;
             }
         }
     }
@@ -167,12 +163,12 @@ impl<S: Store, A: Availability> Feed<S, A> {
         let hungry = self.subscription.room() > 0;
         tokio::select! {
             biased;
-            standing = self.seat.lost() => Woken::Lost(standing),
-            () = self.shutdown.wait() => Woken::Stopping,
+            _ = self.seat.lost() => Woken::Otherwise,
+            () = self.shutdown.wait() => Woken::Otherwise,
             said = self.inbound.message(), if !self.deaf => Woken::Said(said),
             // The hub lives as long as the engine, so there is always a sender.
-            _changed = self.head.changed(), if hungry => Woken::Grown,
-            () = clock.sleep_until(self.subscription.deadline()) => Woken::Due,
+            _ = self.head.changed(), if hungry => Woken::Otherwise,
+            () = clock.sleep_until(self.subscription.deadline()) => Woken::Otherwise,
         }
     }
 

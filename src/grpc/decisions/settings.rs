@@ -41,11 +41,7 @@ pub(super) fn new(form: &mut Form, id: Option<ConnectorId>, asked: &pb::Connecto
 }
 
 /// What an update changes.
-pub(super) fn update(
-    form: &mut Form,
-    asked: &pb::Connector,
-    mask: Option<&prost_types::FieldMask>,
-) -> ConnectorPatch {
+pub(super) fn update(form: &mut Form, asked: &pb::Connector, mask: Option<&prost_types::FieldMask>) -> ConnectorPatch {
     let set = [
         !asked.display_name.is_empty(),
         !asked.channels.is_empty(),

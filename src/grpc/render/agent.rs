@@ -18,13 +18,16 @@ use crate::proto::handoff::v1 as pb;
 /// The row. `work`: the tickets the agent is on; `None` where a list cannot afford to read them.
 pub fn agent(desk: &DeskId, row: &Agent, lease: Lease, work: Option<&[Arc<Ticket>]>) -> pb::Agent {
     let profile = &row.profile;
-    let skill = |(skill, level): (&Arc<str>, &u8)| pb::Skill { skill: skill.to_string(), level: Some(u32::from(*level)) };
+    let skill =
+        |(skill, level): (&Arc<str>, &u8)| pb::Skill { skill: skill.to_string(), level: Some(u32::from(*level)) };
     let authority = |(authority, limit): (&Arc<str>, &Option<_>)| pb::Authority {
         authority: authority.to_string(),
         limit: limit.as_ref().map(amount),
     };
-    let pool =
-        |(pool, capacity): (&_, &u16)| pb::PoolCapacity { pool: Word::number(*pool), capacity: Some(u32::from(*capacity)) };
+    let pool = |(pool, capacity): (&_, &u16)| pb::PoolCapacity {
+        pool: Word::number(*pool),
+        capacity: Some(u32::from(*capacity)),
+    };
     pb::Agent {
         name: name::agent(desk, &row.id),
         display_name: profile.display_name.to_string(),

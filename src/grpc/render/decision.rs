@@ -104,9 +104,8 @@ impl Scene<'_> {
         let ticket = self.row.ticket_name.as_ref().or_else(|| self.ticket.map(|ticket| &ticket.name))?;
         let content = self.row.content.as_ref().or_else(|| self.ticket.map(|ticket| &ticket.content));
         let first_key = content.and_then(|content| content.conversation_keys.first());
-        let reaches_the_agent = self.receiver.is_some_and(|me| {
-            route.connector != *me && route.side_connector.as_ref() == Some(me)
-        });
+        let reaches_the_agent =
+            self.receiver.is_some_and(|me| route.connector != *me && route.side_connector.as_ref() == Some(me));
         let side = if reaches_the_agent { pb::DecisionSide::AgentSide } else { pb::DecisionSide::Origin };
         Some(pb::Decision {
             seq: self.row.seq(),

@@ -14,8 +14,8 @@ use crate::grpc::render::{
     View, actor, agent_name, brief, duration, hold, number, offer, requirement, resolution, ticket, timestamp, transfer,
 };
 use crate::grpc::words::Word;
-use crate::proto::handoff::v1::decision::Payload;
 use crate::proto::handoff::v1 as pb;
+use crate::proto::handoff::v1::decision::Payload;
 
 impl Scene<'_> {
     pub(super) fn payload(&self, ticket_name: &TicketName) -> Option<Payload> {
@@ -98,7 +98,8 @@ impl Scene<'_> {
         match &self.row.entry.event.body {
             Body::Offered { leg, offers, .. } => self.offered(*leg, offers),
             Body::OfferEnded { offer, end, not_responding, .. } => {
-                let ended = Offer { state: ended(*end), end: Some(*end), confirm_expire_time: None, ..self.offer(*offer)? };
+                let ended =
+                    Offer { state: ended(*end), end: Some(*end), confirm_expire_time: None, ..self.offer(*offer)? };
                 Some(Payload::OfferRevoked(pb::OfferRevokedDecision {
                     offer: Some(self.drawn(&ended)?),
                     waiting: self.waits_again(&ended)?,
@@ -123,7 +124,8 @@ impl Scene<'_> {
             Body::Placed { offer, .. } => self.assigned(offer.as_ref().clone(), true),
             Body::ConnectFailed { offer, reason, pause_until, .. } => {
                 let end = OfferEnd::Failed(*reason);
-                let failed = Offer { state: ended(end), end: Some(end), confirm_expire_time: None, ..self.offer(*offer)? };
+                let failed =
+                    Offer { state: ended(end), end: Some(end), confirm_expire_time: None, ..self.offer(*offer)? };
                 Some(Payload::ConnectFailed(pb::ConnectFailedDecision {
                     offer: Some(self.drawn(&failed)?),
                     pause_expire_time: pause_until.map(timestamp),
@@ -172,7 +174,8 @@ impl Scene<'_> {
                 close_expire_time: Some(timestamp(*close_due)),
             })),
             Body::Reopened { reason, .. } => {
-                let resolved = self.history.iter().rev().find(|entry| matches!(entry.event.body, Body::Resolved { .. }));
+                let resolved =
+                    self.history.iter().rev().find(|entry| matches!(entry.event.body, Body::Resolved { .. }));
                 Some(Payload::Reopened(pb::ReopenedDecision {
                     reason: reason.to_string(),
                     resolved_duration: resolved.map(|entry| duration(event.at - entry.event.at)),
@@ -199,8 +202,8 @@ impl Scene<'_> {
     /// Whether the leg waited again when this offer of it ended: no other offer was open, and the leg was not given up with it.
     fn waits_again(&self, over: &Offer) -> Option<bool> {
         let leg = self.ticket?.leg(over.id.leg.leg)?;
-        let given_up = matches!(leg.state, LegState::Cancelled | LegState::Done)
-            && leg.end_time == Some(self.row.entry.event.at);
+        let given_up =
+            matches!(leg.state, LegState::Cancelled | LegState::Done) && leg.end_time == Some(self.row.entry.event.at);
         Some(!given_up && !self.others_are_open(over.id))
     }
 
@@ -211,7 +214,9 @@ impl Scene<'_> {
                 Body::Offered { offers, .. } => {
                     open.extend(offers.iter().map(|offer| offer.id).filter(|offer| offer.leg == id.leg));
                 }
-                Body::OfferEnded { offer, .. } | Body::ConnectFailed { offer, .. } => open.retain(|known| known != offer),
+                Body::OfferEnded { offer, .. } | Body::ConnectFailed { offer, .. } => {
+                    open.retain(|known| known != offer)
+                }
                 _ => {}
             }
         }
