@@ -3,11 +3,15 @@
 //! A call is read by [`form`], which collects everything that is wrong with it, becomes a command in [`call`], and its answer
 //! is drawn by [`render`]. Every error leaves through [`status`].
 
+pub mod agents;
 pub mod call;
+pub mod decisions;
 pub mod filter;
 pub mod form;
 pub mod name;
 pub mod page;
 pub mod render;
+pub mod serve;
+mod sessions;
 pub mod status;
 pub mod words;

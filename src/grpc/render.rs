@@ -1,11 +1,15 @@
 //! Drawing rows and log entries as messages. Pure: whatever an answer needs beyond its row is handed in.
 
+pub mod agent;
+pub mod connector;
+pub mod decision;
 mod event;
 mod leg;
 mod needs;
 mod offer;
 mod policy;
 mod record;
+pub mod session;
 mod ticket;
 mod transfer;
 
@@ -15,7 +19,7 @@ pub use needs::{amount, attributes, customer, requirement};
 pub use offer::{brief, endpoint, offer};
 pub use policy::{diagnostic, policy};
 pub use record::{exclusion_counts, record};
-pub use ticket::{View, concession, ticket, wait};
+pub use ticket::{View, concession, hold, resolution, ticket, wait};
 pub use transfer::transfer;
 
 use prost_types::{Duration, Timestamp};

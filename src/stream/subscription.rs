@@ -30,6 +30,8 @@ pub struct Subscription {
     sent: VecDeque<Sent>,
     /// Which of `sent` goes next; `sent.len()`: something new.
     next: usize,
+    /// Where the subscription starts: nothing before it is ever read.
+    floor: u64,
     /// Every entry up to here was looked at.
     read: u64,
     /// The last decision sent or, at first, what the client saw last.
@@ -75,6 +77,7 @@ impl Subscription {
             window,
             sent: VecDeque::with_capacity(window),
             next: 0,
+            floor: after,
             read: after,
             last: prev,
             ackable: after,
@@ -91,7 +94,7 @@ impl Subscription {
 
     /// After which entry to read on.
     pub fn cursor(&self) -> u64 {
-        self.sent.get(self.next).map_or(self.read, |again| again.prev)
+        self.sent.get(self.next).map_or(self.read, |again| again.prev.max(self.floor))
     }
 
     /// How many decisions may be sent now.
@@ -141,6 +144,10 @@ impl Subscription {
 
     /// Entries up to `upto` were read and hold nothing more of the selection.
     pub fn looked_at(&mut self, upto: u64) {
+        // One that is to be sent again and is not in the log any more is passed over: nothing could ever bring it back.
+        while self.sent.get(self.next).is_some_and(|again| again.seq <= upto) {
+            self.next += 1;
+        }
         if !self.resends() {
             self.read = self.read.max(upto);
         }
@@ -289,6 +296,23 @@ mod tests {
         sent(&mut subscription, &[12], late);
         subscription.ack(3, 15, late).expect("15 was sent");
         assert_eq!(sent(&mut subscription, &[15, 17], late), [(17, 15, 1)]);
+    }
+
+    #[test]
+    fn going_back_never_reads_what_lies_before_the_start() {
+        let mut subscription = Subscription::new(3, 4, 10, 0, START);
+        assert_eq!(sent(&mut subscription, &[12], START), [(12, 0, 1)]);
+        subscription.rewind_if_due(START + ACK_DEADLINE);
+        assert_eq!(subscription.cursor(), 10);
+    }
+
+    #[test]
+    fn what_is_to_be_sent_again_and_is_gone_from_the_log_is_passed_over() {
+        let mut subscription = open(4);
+        sent(&mut subscription, &[12, 15], START);
+        subscription.rewind_if_due(START + ACK_DEADLINE);
+        subscription.looked_at(20);
+        assert_eq!((subscription.cursor(), subscription.room()), (20, 2));
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn for_customer(desk: &DeskId, row: &Ticket) -> pb::Ticket {
     }
 }
 
-fn resolution(desk: &DeskId, row: &Ticket, resolution: &Resolution) -> pb::Resolution {
+pub fn resolution(desk: &DeskId, row: &Ticket, resolution: &Resolution) -> pb::Resolution {
     pb::Resolution {
         text: row.content.resolution_text.to_string(),
         code: resolution.code.to_string(),
@@ -146,7 +146,7 @@ pub fn concession(resolution: &Resolution) -> Option<pb::Concession> {
     })
 }
 
-fn hold(desk: &DeskId, hold: &Hold) -> pb::Hold {
+pub fn hold(desk: &DeskId, hold: &Hold) -> pb::Hold {
     pb::Hold {
         reason: hold.reason.to_string(),
         start_time: Some(timestamp(hold.since)),
