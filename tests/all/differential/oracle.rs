@@ -420,6 +420,7 @@ impl View {
             trigger,
             ahead: ahead.count() as u32,
             held_back: self.held_back(waiting),
+            loads: self.loads(&self.spots(), waiting.lane),
             cursor: self.cursor,
             expire_time: now + RESERVATION,
         };
@@ -443,6 +444,29 @@ impl View {
         }
         fitting.sort();
         fitting.into_iter().map(|(_, key)| key.number).collect()
+    }
+
+    /// What free agents with proposals under way carry, those counted in.
+    fn loads(&self, spots: &[Spot], lane: handoff::domain::id::LaneNo) -> Vec<(AgentNo, u16)> {
+        let mut busy: Vec<AgentNo> =
+            self.agents.iter().filter(|(agent, _)| agent.on_duty).map(|(row, _)| row.number).collect();
+        busy.sort();
+        let lapsed = |number: AgentNo| {
+            let lease = self.agents.iter().find(|(row, _)| row.number == number).map(|(_, lease)| lease);
+            matches!(lease, Some(Lease::Suspect { .. } | Lease::Lost))
+        };
+        busy.retain(|number| lapsed(*number) || !self.reserved(*number).is_empty());
+        busy.truncate(HELD_BACK_LOOKED_AT);
+        let free = |number: &AgentNo| spots.iter().find(|spot| spot.key.number == *number);
+        let mut loads: Vec<(AgentNo, u16)> = busy
+            .iter()
+            .filter(|number| !self.reserved(**number).is_empty())
+            .filter_map(free)
+            .filter(|spot| self.rank(lane, spot.group).is_some())
+            .map(|spot| (spot.key.number, spot.key.load as u16))
+            .collect();
+        loads.truncate(HELD_BACK);
+        loads
     }
 
     fn held_back(&self, waiting: &Waiting) -> Vec<(AgentNo, Unfit)> {
