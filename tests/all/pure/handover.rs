@@ -260,6 +260,29 @@ fn a_transfer_queued_for_an_agent_off_duty_waits_for_them_and_returns_at_the_tim
 }
 
 #[test]
+fn a_named_agent_who_stops_responding_elsewhere_sends_the_transfer_back() {
+    let mut world = World::open();
+    for n in 0..2 {
+        let other = world.create(&format!("o{n}"), Channel::Phone, |_| {});
+        world.propose(other, &["bob"]);
+        if n == 0 {
+            world.pass(22);
+        }
+    }
+    let chat = world.create("t", Channel::Chat, |_| {});
+    world.handle(chat, "ann");
+    let wait = NewTransfer { on_unavailable: OnUnavailable::Queue, ..transfer(Target::Agent(agent_id("bob"))) };
+    world.call(send(chat, wait));
+    world.pass(22);
+    assert!(world.agent("bob").not_responding);
+    let proposal = world.proposal(LegId { ticket: chat, leg: 2 }, &["cas"]);
+    world.call(proposal);
+    let row = world.ticket(chat);
+    assert_eq!((row.transfers[0].state, row.handler()), (TransferState::Returned, Some(&agent_id("ann"))));
+    assert_eq!(world.agent("cas").used_live, 0);
+}
+
+#[test]
 fn one_transfer_at_a_time() {
     let mut world = World::open();
     let ticket = call_with(&mut world, "ann");
