@@ -126,6 +126,17 @@ fn a_requeue_keeps_the_age_and_prefers_the_handler_if_asked() {
 }
 
 #[test]
+fn a_call_on_hold_that_is_given_back_is_on_hold_no_longer() {
+    let mut world = World::open();
+    let (ticket, _) = handled(&mut world, Channel::Phone, "ann");
+    world.call(hold(ticket, None));
+    world.pass(60);
+    world.call(requeue(ticket, true));
+    let row = world.ticket(ticket);
+    assert_eq!((row.state, row.hold.is_some(), row.customer_turn), (TicketState::Queued, false, Span::from_mins(1)));
+}
+
+#[test]
 fn only_an_assigned_ticket_is_given_back() {
     let mut world = World::open();
     let ticket = world.create("t", Channel::Phone, |_| {});
