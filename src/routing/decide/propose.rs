@@ -32,6 +32,9 @@ pub(super) fn decide(
     if leg.pause_until.is_some() {
         return Err(Reject::Stale);
     }
+    if transfer::deserted(draft, id)? {
+        return Ok(Answer::Leg { leg: id });
+    }
     let mut seen = BTreeSet::new();
     let once = agents.iter().filter(|proposed| seen.insert(&proposed.agent));
     let fit = once.filter_map(|proposed| takes(draft, &ticket, &leg, proposed));
@@ -106,7 +109,9 @@ pub(super) fn diagnose(
         return Err(Reject::Stale);
     }
     draft.emit(id.ticket, Body::Infeasible { leg: id.leg, infeasibility });
-    transfer::diagnosed(draft, id, infeasibility)?;
+    if !transfer::deserted(draft, id)? {
+        transfer::diagnosed(draft, id, infeasibility)?;
+    }
     Ok(Answer::Leg { leg: id })
 }
 

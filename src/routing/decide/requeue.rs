@@ -54,6 +54,9 @@ pub(super) fn give_back(
     if !looking {
         next_leg(draft, ticket, &next)?;
     }
+    if ticket.state == TicketState::OnHold {
+        draft.emit(ticket.id, Body::Resumed {});
+    }
     let agent = ticket.leg(n).and_then(|leg| leg.agent.clone()).expect("an ACTIVE leg has a handler");
     let ended_by = if reason == QueuedReason::HandlerLost { EndedBy::System } else { EndedBy::Agent };
     draft.emit(ticket.id, Body::LegEnded { leg: n, agent, ended_by, wrap_up_expire_time: None, keep_due: None });

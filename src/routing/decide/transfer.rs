@@ -272,6 +272,20 @@ pub(super) fn offer_lost(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject>
     }
 }
 
+/// A named agent may stop responding because of another ticket, which brings no row of this one. What is proposed or diagnosed
+/// for their leg is then the first to know: the transfer goes back instead of to anybody.
+pub(super) fn deserted(draft: &mut Draft<'_>, id: LegId) -> Result<bool, Reject> {
+    let (ticket, leg) = draft.leg(id)?;
+    let named = open_of(&ticket, &leg).is_some_and(|open| matches!(open.target, Target::Agent(_)));
+    let alone = leg.prefer.clone().filter(|_| named && leg.prefer_until.is_none() && leg.pause_until.is_none());
+    if alone.is_none_or(|agent| draft.agent(&agent).is_ok_and(|row| row.on_duty())) {
+        return Ok(false);
+    }
+    draft.emit(id.ticket, Body::PreferenceEnded { leg: id.leg });
+    offer_lost(draft, id)?;
+    Ok(true)
+}
+
 /// Nobody can take it: a transfer to a need goes back at once on NEVER; on ABSENT its timer does it.
 pub(super) fn diagnosed(draft: &mut Draft<'_>, id: LegId, found: Option<Infeasibility>) -> Result<(), Reject> {
     let (ticket, leg) = draft.leg(id)?;

@@ -54,7 +54,7 @@ pub fn after_command(world: &World, before: &Before, events: &[Event]) -> Checke
         numbers(ticket, known.map(Arc::as_ref))?;
         one_holder(ticket)?;
         state(ticket)?;
-        no_limbo(world, ticket)?;
+        no_limbo(ticket)?;
         let due = deadline(ticket);
         hold!(ticket.next_due_at == due, "next_due_at is {:?}, not {due:?}: {ticket:?}", ticket.next_due_at);
     }
@@ -151,12 +151,12 @@ fn state(ticket: &Ticket) -> Checked {
 }
 
 /// I12.
-fn no_limbo(world: &World, ticket: &Ticket) -> Checked {
+fn no_limbo(ticket: &Ticket) -> Checked {
     let kept = ticket.open_legs().next().is_some() || ticket.next_due_at.is_some();
     hold!(!ticket.state.is_open() || kept, "limbo: {ticket:?}");
     for leg in ticket.open_legs() {
         let kept = match leg.state {
-            LegState::Waiting => waits_well(world, ticket, leg),
+            LegState::Waiting => waits_well(ticket, leg),
             LegState::Offered => leg.pending_offers().next().is_some(),
             LegState::Connecting => {
                 let confirms = leg.accepted_offer().is_some_and(|offer| offer.confirm_expire_time.is_some());
@@ -171,14 +171,11 @@ fn no_limbo(world: &World, ticket: &Ticket) -> Checked {
     Ok(())
 }
 
-/// A preference without an end is for somebody who can come: on duty and not excluded, or waited for until a deadline.
-fn waits_well(world: &World, ticket: &Ticket, leg: &Leg) -> bool {
+/// A preference without an end is for an agent who may have it, and there is a deadline all the same: should they go off duty
+/// unseen, the index passes over the preference.
+fn waits_well(ticket: &Ticket, leg: &Leg) -> bool {
     let Some(prefer) = &leg.prefer else { return true };
-    if leg.prefer_until.is_some() {
-        return true;
-    }
-    let there = world.ws.agents.get(prefer).is_some_and(|row| row.on_duty()) && leg.excludes(prefer).is_none();
-    there && ticket.unassigned_due.is_some() || leg.pause_until.is_some()
+    leg.prefer_until.is_some() || leg.excludes(prefer).is_none() && ticket.unassigned_due.is_some()
 }
 
 /// The next deadline, worked out from the specification's list.

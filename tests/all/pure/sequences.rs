@@ -8,7 +8,7 @@ use super::commands::{self, Bytes};
 use super::world::World;
 
 /// Enough for every command to meet every state, in about twenty seconds of an unoptimised build.
-const CASES: u32 = 400;
+const CASES: u32 = 250;
 
 #[test]
 fn no_sequence_of_commands_breaks_an_invariant() {

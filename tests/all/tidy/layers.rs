@@ -68,8 +68,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Crates that belong to a layer: who names them knows what that layer keeps to itself.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("tonic", &["grpc", "client", "cli", "lib"]),
-    ("prost", &["grpc", "client", "cli", "lib"]),
+    ("tonic", &["grpc", "client", "cli", "lib", "proto"]),
+    ("prost", &["grpc", "client", "cli", "lib", "proto"]),
     ("prost_types", &["grpc", "client", "cli", "lib"]),
 ];
 
