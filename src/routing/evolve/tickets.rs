@@ -321,7 +321,12 @@ fn ended(ws: &mut WorkingSet<'_>, id: TicketId, body: &Body, at: Time) {
     let connector = row.connector.clone();
     let keys = row.content.conversation_keys.clone();
     for key in keys {
-        let held_by = if over { None } else { Some(id) };
-        ws.conversations.insert((connector.clone(), key), Arc::new(held_by));
+        let key = (connector.clone(), key);
+        // Another ticket may have taken the key since this one was resolved: it is not this one's to free, or to take back.
+        let holder = ws.conversations.get(&key).and_then(|held| *held.as_ref());
+        if holder.is_none_or(|holder| holder == id) {
+            let held_by = if over { None } else { Some(id) };
+            ws.conversations.insert(key, Arc::new(held_by));
+        }
     }
 }
