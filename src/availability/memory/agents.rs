@@ -129,3 +129,97 @@ fn load_percent(view: &AgentView, used: &Used) -> u32 {
     };
     percent(used.points[0], view.pools[0]).max(percent(used.points[1], view.pools[1]))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::agent::{Agent as Row, ChannelRule, Declared, Profile};
+    use crate::domain::id::{AgentId, GroupNo, TicketId};
+
+    fn profile() -> impl Strategy<Value = Profile> {
+        let rules = prop::collection::vec((0_u16..60, 0_u16..4, any::<bool>()), 5);
+        (0_u16..120, 0_u16..120, rules).prop_map(|(live, deferred, rules)| {
+            let rules = rules.into_iter().map(|(weight, max, paused)| ChannelRule {
+                weight: Some(weight),
+                max: Some(max),
+                paused,
+            });
+            Profile {
+                pools: [(Pool::Live, live), (Pool::Deferred, deferred)].into(),
+                channels: Channel::ALL.into_iter().zip(rules).collect(),
+                ..Profile::default()
+            }
+        })
+    }
+
+    fn row(profile: Profile) -> Row {
+        Row {
+            id: AgentId::parse("kim").expect("valid"),
+            number: AgentNo(1),
+            ver: 1,
+            profile_rev: 1,
+            profile,
+            group: GroupNo(0),
+            deleted: false,
+            create_time: Time(0),
+            update_time: Time(0),
+            declared: Declared::Ready,
+            next_declared: None,
+            since: Time(0),
+            session: None,
+            last_epoch: 0,
+            misses: 0,
+            not_responding: false,
+            used_live: 0,
+            used_deferred: 0,
+            held: BTreeMap::new(),
+            last_accept_time: Time(0),
+            lost_until: None,
+            next_due_at: None,
+        }
+    }
+
+    fn view(profile: &Profile) -> AgentView {
+        AgentView {
+            number: AgentNo(1),
+            ver: 1,
+            group: GroupNo(0),
+            session: 1,
+            on_duty: true,
+            pools: [profile.pool(Pool::Live), profile.pool(Pool::Deferred)],
+            weights: Channel::ALL.map(|channel| profile.weight(channel)),
+            maxima: Channel::ALL.map(|channel| profile.max(channel)),
+            blocked: profile.blocked(),
+            last_accept: Time(0),
+            deleted: false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_room_and_the_load_of_the_index_are_those_of_the_domains_row(
+            profile in profile(),
+            work in prop::collection::vec(0_usize..5, 0..6),
+        ) {
+            let view = view(&profile);
+            let mut row = row(profile);
+            let mut held = Work::new();
+            for (leg, at) in (0..).zip(work) {
+                let channel = Channel::ALL[at];
+                let weight = row.profile.weight(channel);
+                *row.held.entry(channel).or_default() += 1;
+                match channel.pool() {
+                    Pool::Live => row.used_live += weight,
+                    Pool::Deferred => row.used_deferred += weight,
+                }
+                held.insert(LegId { ticket: TicketId(Uuid::nil()), leg }, (channel, weight));
+            }
+            let used = Used::of([&held]);
+            prop_assert_eq!(room(&view, &used), row.room());
+            prop_assert_eq!(load_percent(&view, &used), u32::from(row.load_percent()));
+        }
+    }
+}
