@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::domain::id::DeskKey;
+use crate::domain::id::{DeskKey, TicketId};
 use crate::domain::log::{LogRow, Selection};
 
 /// Entries of a desk kept for its readers.
@@ -21,6 +21,15 @@ pub enum Recent {
     Rows { rows: Vec<Arc<LogRow>>, upto: u64 },
     /// The cursor lies before the ring: read the store.
     Older,
+}
+
+/// Whether a ticket has entries after a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    Yes,
+    No,
+    /// The cursor lies before the ring.
+    Unknown,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +96,22 @@ impl Hub {
             }
         }
         Recent::Rows { rows, upto }
+    }
+
+    /// Whether an entry after `after` is of this ticket, decision or not.
+    pub fn touched(&self, desk: &DeskKey, ticket: TicketId, after: u64) -> Touched {
+        let desks = self.lock();
+        let Some(known) = desks.get(desk) else { return Touched::Unknown };
+        if after >= *known.head.borrow() {
+            return Touched::No;
+        }
+        let Some(first) = known.ring.front().map(|row| row.seq()) else { return Touched::Unknown };
+        if after + 1 < first {
+            return Touched::Unknown;
+        }
+        let new = known.ring.iter().rev().take_while(|row| row.seq() > after);
+        let mut tickets = new.map(|row| row.entry.event.ticket);
+        if tickets.any(|touched| touched == Some(ticket)) { Touched::Yes } else { Touched::No }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, Desk>> {
