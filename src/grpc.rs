@@ -4,10 +4,14 @@
 //! is drawn by [`render`]. Every error leaves through [`status`].
 
 pub mod call;
+pub mod desks;
 pub mod filter;
 pub mod form;
 pub mod name;
+pub mod offers;
 pub mod page;
+pub mod policies;
 pub mod render;
 pub mod status;
+pub mod tickets;
 pub mod words;
