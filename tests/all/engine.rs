@@ -218,13 +218,15 @@ async fn a_restart_builds_the_view_again_and_goes_on() {
     let Room { engine, folder, .. } = room;
     engine.stop().await;
     assert!(matches!(
-        engine.submit(Call {
-            desk: DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("room").expect("a name") },
-            actor: Actor::Caller,
-            command: Command::TickTicket { ticket: first.id },
-            dedup: None,
-            validate_only: false,
-        }).await,
+        engine
+            .submit(Call {
+                desk: DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("room").expect("a name") },
+                actor: Actor::Caller,
+                command: Command::TickTicket { ticket: first.id },
+                dedup: None,
+                validate_only: false,
+            })
+            .await,
         Err(Failure::Draining)
     ));
     drop(engine);

@@ -11,8 +11,8 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use handoff::availability::memory::MemoryIndex;
 use handoff::availability::RESERVATION;
+use handoff::availability::memory::MemoryIndex;
 use handoff::clock::Clock;
 use handoff::engine::Engine;
 use handoff::entropy::Entropy;
@@ -99,7 +99,8 @@ impl Service {
     }
 
     pub async fn clients(&self) -> Clients {
-        let channel = Channel::from_shared(self.address.clone()).expect("an address").connect().await.expect("it listens");
+        let channel =
+            Channel::from_shared(self.address.clone()).expect("an address").connect().await.expect("it listens");
         Clients {
             desks: DeskServiceClient::new(channel.clone()),
             tickets: TicketServiceClient::new(channel.clone()),

@@ -83,11 +83,8 @@ impl OnDuty {
     }
 
     pub async fn beat(&mut self) -> pb::SessionState {
-        let heartbeat = pb::Heartbeat {
-            agent: self.name.clone(),
-            session_epoch: self.epoch,
-            device_id: self.device.clone(),
-        };
+        let heartbeat =
+            pb::Heartbeat { agent: self.name.clone(), session_epoch: self.epoch, device_id: self.device.clone() };
         let request = pb::SendHeartbeatsRequest { parent: self.stage.desk.clone(), heartbeats: vec![heartbeat] };
         let answer = self.stage.clients.agents.send_heartbeats(request).await.expect("an answer").into_inner();
         answer.results[0].state()

@@ -27,7 +27,8 @@ impl Stage {
 
     pub async fn named(service: &Service, desk_id: &str) -> Stage {
         let mut clients = service.clients().await;
-        let request = pb::CreateDeskRequest { desk_id: desk_id.into(), desk: Some(pb::Desk::default()), ..Default::default() };
+        let request =
+            pb::CreateDeskRequest { desk_id: desk_id.into(), desk: Some(pb::Desk::default()), ..Default::default() };
         let desk = clients.desks.create_desk(request).await.expect("a desk").into_inner().name;
         let mut stage = Stage { clients, connector: format!("{desk}/connectors/adapter"), desk };
         stage.connect("adapter", pb::Connector::default()).await;

@@ -19,7 +19,8 @@ pub struct Subscription {
 
 impl Subscription {
     pub async fn open(stage: &mut Stage) -> Subscription {
-        let hello = pb::SubscribeHello { connector: stage.connector.clone(), instance: "test".into(), ..Default::default() };
+        let hello =
+            pb::SubscribeHello { connector: stage.connector.clone(), instance: "test".into(), ..Default::default() };
         Subscription::with(stage, hello).await.expect("a subscription")
     }
 
