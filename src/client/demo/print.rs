@@ -78,6 +78,11 @@ impl Printer {
         Printer { output, start, budget: Budget::new(now), unseen: BTreeMap::new(), minute: 0 }
     }
 
+    /// The morning begins: times are counted from here.
+    pub(super) fn start_at(&mut self, start: Time) {
+        self.start = start;
+    }
+
     pub(super) fn is_json(&self) -> bool {
         self.output.format == Format::Json
     }

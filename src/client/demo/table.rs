@@ -15,6 +15,9 @@ use crate::proto::handoff::v1::{Channel, Decision, DecisionSide, EscalationAxis,
 
 const ANSWERED_WITHIN: Span = Span::from_secs(20);
 
+/// Findings that are written out.
+const LISTED: usize = 20;
+
 /// Figures of one channel. A ticket counts once in each, except where it says how often.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Figures {
@@ -97,7 +100,13 @@ impl Tally {
         self.channels.values().flat_map(|figures| figures.escalated.keys()).collect()
     }
 
-    pub(super) fn render(&self, verdict: Option<&Verdict>, printer: &Printer) -> String {
+    pub(super) fn render(
+        &self,
+        verdict: Option<&Verdict>,
+        overtaken: u32,
+        unexpected: &[String],
+        printer: &Printer,
+    ) -> String {
         let mut lines = vec![String::new(), printer.painted(BOLD, &self.heading())];
         let mut row = |name: &str, figure: &dyn Fn(&Figures) -> String, total: String| {
             let cells =
@@ -126,7 +135,17 @@ impl Tally {
         count("handlers lost", &|figures| figures.lost);
         lines.push(format!("{:<46}{:>48}", "decisions received", self.decisions));
         lines.push(format!("{:<46}{:>48}", "redelivered", self.redelivered));
-        lines.extend(verdict.into_iter().flat_map(|verdict| judged(verdict, printer)));
+        lines.push(format!("{:<46}{overtaken:>48}", "calls that came too late, and were told so"));
+        if !unexpected.is_empty() {
+            lines.push(
+                printer.painted(BAD, &format!("{:<46}{:>48}", "calls with an unexpected answer", unexpected.len())),
+            );
+            lines.extend(unexpected.iter().take(LISTED).map(|what| format!("  {what}")));
+        }
+        match verdict {
+            Some(verdict) => lines.extend(judged(verdict, printer)),
+            None => lines.push("\nBroken off: nothing was judged.".to_owned()),
+        }
         lines.join("\n") + "\n"
     }
 
@@ -135,7 +154,7 @@ impl Tally {
         format!("{:<46}{names}{:>8}", "the morning, by the connectors' own records", "all")
     }
 
-    pub(super) fn as_json(&self, verdict: Option<&Verdict>) -> Value {
+    pub(super) fn as_json(&self, verdict: Option<&Verdict>, overtaken: u32, unexpected: &[String]) -> Value {
         let mut channels = Map::new();
         for (channel, figures) in &self.channels {
             let channel = Channel::try_from(*channel).unwrap_or_default();
@@ -157,6 +176,8 @@ impl Tally {
             "channels": channels,
             "decisions": self.decisions,
             "redelivered": self.redelivered,
+            "overtaken_calls": overtaken,
+            "unexpected_answers": unexpected,
             "verdict": verdict,
         })
     }
@@ -175,9 +196,9 @@ fn judged(verdict: &Verdict, printer: &Printer) -> Vec<String> {
         line("tickets in limbo", verdict.limbo.len(), format!("of {} seen open", verdict.looked_at)),
     ];
     let all: Vec<&String> = missing.iter().chain(disorder).chain(&verdict.limbo).collect();
-    lines.extend(all.iter().take(20).map(|what| format!("  {what}")));
-    if all.len() > 20 {
-        lines.push(format!("  and {} more", all.len() - 20));
+    lines.extend(all.iter().take(LISTED).map(|what| format!("  {what}")));
+    if all.len() > LISTED {
+        lines.push(format!("  and {} more", all.len() - LISTED));
     }
     lines
 }

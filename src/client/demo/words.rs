@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use prost_types::{Duration, Timestamp};
+use prost_types::Timestamp;
 
 use crate::clock::{Span, Time};
 use crate::proto::handoff::v1::decision::Payload;
@@ -290,14 +290,11 @@ pub(super) fn time(stamp: &Timestamp) -> Time {
     Time(stamp.seconds.saturating_mul(1_000_000).saturating_add(i64::from(stamp.nanos) / 1_000))
 }
 
+#[cfg(test)]
 pub(super) fn stamp(time: Time) -> Timestamp {
     let micros = time.micros();
     let nanos = micros.rem_euclid(1_000_000) * 1_000;
     Timestamp { seconds: micros.div_euclid(1_000_000), nanos: i32::try_from(nanos).unwrap_or_default() }
-}
-
-pub(super) fn length(duration: &Duration) -> Span {
-    Span(duration.seconds.saturating_mul(1_000_000).saturating_add(i64::from(duration.nanos) / 1_000))
 }
 
 /// The morning begins at nine, whatever the machine's clock says.
