@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::domain::time::{Span, Time};
+// For the clients, who know nothing else of the domain.
+pub use crate::domain::time::{Span, Time};
 
 #[derive(Clone, Debug)]
 pub struct Clock {

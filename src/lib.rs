@@ -1,6 +1,7 @@
 //! Handoff: escalation routing for customer service.
 
 pub mod availability;
+pub mod client;
 pub mod clock;
 pub mod domain;
 pub mod engine;

@@ -1,0 +1,3 @@
+//! Clients of the API, each of them over gRPC: they know the server by its contract only.
+
+pub mod demo;
