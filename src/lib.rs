@@ -12,3 +12,4 @@ pub mod routing;
 pub mod shutdown;
 pub mod store;
 pub mod stream;
+pub mod yaml;
