@@ -7,7 +7,6 @@ use crate::domain::id::QueueId;
 use crate::domain::requirement::Channel;
 use crate::domain::time::Span;
 use crate::yaml::reader::{At, Reader, shown};
-use crate::yaml::scalar::{span_micros, span_text};
 
 /// Longest name of a skill, an authority, a rule.
 pub const NAME: usize = 63;
@@ -29,13 +28,14 @@ pub fn channel(reader: &mut Reader, at: &At<'_>) -> Option<Channel> {
 /// A span such as `20s`, within its bounds, both inclusive.
 pub fn span(reader: &mut Reader, at: &At<'_>, from: Span, to: Span) -> Option<Span> {
     let text = reader.text(at)?;
-    let expected = format!("{} to {}", span_text(from.micros()), span_text(to.micros()));
-    let Some(micros) = span_micros(text) else {
-        let message = format!("`{}` is not a span of time such as `20s`, `2m`, `1h30m` or `7d`", shown(text));
-        reader.report(at, "bad-duration", message, &expected);
-        return None;
+    let expected = format!("{from} to {to}");
+    let span: Span = match text.parse() {
+        Ok(span) => span,
+        Err(error) => {
+            reader.report(at, "bad-duration", format!("`{}` {error}", shown(text)), &expected);
+            return None;
+        }
     };
-    let span = Span(micros);
     if span < from || span > to {
         reader.report(at, "out-of-bounds", format!("`{text}` is out of bounds"), &expected);
         return None;
