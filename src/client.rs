@@ -1,0 +1,6 @@
+//! Clients of the API, each of them over gRPC: they know the server by its contract only.
+
+pub mod apply;
+pub mod connection;
+pub mod document;
+pub mod export;
