@@ -1,3 +1,7 @@
 //! Every integration test, in one binary: it is linked once.
 
+mod differential;
+mod engine;
+mod harness;
+mod pure;
 mod tidy;

@@ -77,6 +77,13 @@ pub(super) struct Next {
 }
 
 impl Next {
+    /// A parked ticket's time has come: its preferred agent is tried first.
+    pub fn scheduled(draft: &Draft<'_>, ticket: &Ticket) -> Next {
+        let until = draft.now() + draft.queue(ticket).prefer(ticket.channel);
+        let prefer = ticket.preferred.first().cloned().map(|agent| (agent, Some(until)));
+        Next { prefer, ..Next::again(QueuedReason::Scheduled) }
+    }
+
     /// The same work again, for the reason given.
     pub fn again(reason: QueuedReason) -> Next {
         Next { role: LegRole::Handle, reason, place: None, prefer: None, transfer: None }
@@ -106,6 +113,7 @@ pub(super) fn next_leg(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Resul
         prefer_until,
         exclusions: Vec::new(),
         transfer: next.transfer,
+        pause_until: None,
     })
 }
 

@@ -37,7 +37,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stream", &["PURE", "clock"]),
     ("engine", &["PURE", "availability", "store", "stream", "clock", "entropy", "shutdown", "telemetry"]),
     ("simulate", &["PURE", "availability", "clock", "entropy"]),
-    ("grpc", &["PURE", "engine", "stream", "simulate", "proto", "clock", "entropy", "shutdown", "telemetry"]),
+    (
+        "grpc",
+        &[
+            "PURE",
+            "engine",
+            "availability",
+            "store",
+            "stream",
+            "simulate",
+            "proto",
+            "clock",
+            "entropy",
+            "shutdown",
+            "telemetry",
+        ],
+    ),
     ("web", &["PURE", "engine", "stream", "simulate", "clock", "entropy", "shutdown", "telemetry"]),
     ("client", &["proto", "yaml", "clock", "entropy", "shutdown"]),
     ("cli", &["ALL"]),
@@ -48,13 +63,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("shutdown", &["clock"]),
+    ("proto", &[]),
 ];
 
 /// Crates that belong to a layer: who names them knows what that layer keeps to itself.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
-    ("tonic", &["grpc", "client", "cli", "lib"]),
-    ("prost", &["grpc", "client", "cli", "lib"]),
+    ("tonic", &["grpc", "client", "cli", "lib", "proto"]),
+    ("prost", &["grpc", "client", "cli", "lib", "proto"]),
     ("prost_types", &["grpc", "client", "cli", "lib"]),
 ];
 

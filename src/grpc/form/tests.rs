@@ -1,0 +1,1 @@
+//! What a form refuses, and under which field.
