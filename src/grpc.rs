@@ -6,12 +6,16 @@
 pub mod agents;
 pub mod call;
 pub mod decisions;
+pub mod desks;
 pub mod filter;
 pub mod form;
 pub mod name;
+pub mod offers;
 pub mod page;
+pub mod policies;
 pub mod render;
 pub mod serve;
 mod sessions;
 pub mod status;
+pub mod tickets;
 pub mod words;

@@ -16,19 +16,19 @@ use tonic_health::server::HealthReporter;
 
 use super::agents::Agents;
 use super::decisions::Decisions;
-// WAIT use super::desks::Desks;
-// WAIT use super::offers::Offers;
-// WAIT use super::policies::Policies;
-// WAIT use super::tickets::Tickets;
+use super::desks::Desks;
+use super::offers::Offers;
+use super::policies::Policies;
+use super::tickets::Tickets;
 use crate::availability::Availability;
 use crate::engine::Engine;
 use crate::proto::DESCRIPTORS;
 use crate::proto::handoff::v1::agent_service_server::AgentServiceServer;
 use crate::proto::handoff::v1::decision_service_server::DecisionServiceServer;
-// WAIT use crate::proto::handoff::v1::desk_service_server::DeskServiceServer;
-// WAIT use crate::proto::handoff::v1::offer_service_server::OfferServiceServer;
-// WAIT use crate::proto::handoff::v1::policy_service_server::PolicyServiceServer;
-// WAIT use crate::proto::handoff::v1::ticket_service_server::TicketServiceServer;
+use crate::proto::handoff::v1::desk_service_server::DeskServiceServer;
+use crate::proto::handoff::v1::offer_service_server::OfferServiceServer;
+use crate::proto::handoff::v1::policy_service_server::PolicyServiceServer;
+use crate::proto::handoff::v1::ticket_service_server::TicketServiceServer;
 use crate::shutdown::{self, Shutdown};
 use crate::store::Store;
 use bounded::Bounded;
@@ -128,10 +128,10 @@ fn routes<S: Store, A: Availability>(
             routes.add_service(Bounded(server));
         }};
     }
-    // WAIT    add!(DeskServiceServer(Desks::new(engine.clone())));
-    // WAIT    add!(TicketServiceServer(Tickets::new(engine.clone(), shutdown.clone())));
-    // WAIT    add!(OfferServiceServer(Offers::new(engine.clone())));
-    // WAIT    add!(PolicyServiceServer(Policies::new(engine.clone())));
+    add!(DeskServiceServer(Desks::new(engine.clone())));
+    add!(TicketServiceServer(Tickets::new(engine.clone(), shutdown.clone())));
+    add!(OfferServiceServer(Offers::new(engine.clone())));
+    add!(PolicyServiceServer(Policies::new(engine.clone())));
     add!(DecisionServiceServer(Decisions::new(engine.clone(), shutdown.clone())));
     add!(AgentServiceServer(Agents::new(engine.clone(), shutdown.clone())));
 

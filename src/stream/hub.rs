@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::seats::{Absence, Occupant, Seat, Seats};
 use crate::clock::Clock;
 use crate::domain::event::{Body, SessionEnd};
-use crate::domain::id::{AgentId, ConnectorId, DeskKey};
+use crate::domain::id::{AgentId, ConnectorId, DeskKey, TicketId};
 use crate::domain::log::{LogRow, Selection};
 use crate::domain::time::Time;
 
@@ -31,6 +31,15 @@ pub enum Recent {
 pub type ConnectorSeat = Seat<(DeskKey, ConnectorId)>;
 /// The seat of one device's stream of an agent's session.
 pub type DeviceSeat = Seat<(DeskKey, AgentId, Arc<str>)>;
+
+/// Whether a ticket has entries after a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    Yes,
+    No,
+    /// The cursor lies before the ring.
+    Unknown,
+}
 
 #[derive(Debug)]
 pub struct Hub {
@@ -150,6 +159,15 @@ impl Hub {
     /// A device begins to watch its session; an older stream of it is displaced.
     pub fn watch_session(&self, desk: &DeskKey, agent: &AgentId, device: Arc<str>, clock: &Clock) -> DeviceSeat {
         self.devices.take((desk.clone(), agent.clone(), device.clone()), device, clock)
+    }
+
+    /// Whether an entry after `after` is of this ticket, decision or not.
+    pub fn touched(&self, desk: &DeskKey, ticket: TicketId, after: u64) -> Touched {
+        match self.scan(desk, after, 1, |row| row.entry.event.ticket == Some(ticket)) {
+            Recent::Rows { rows, .. } if rows.is_empty() => Touched::No,
+            Recent::Rows { .. } => Touched::Yes,
+            Recent::Older => Touched::Unknown,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, Desk>> {

@@ -163,7 +163,8 @@ impl History {
         }
     }
 
-    fn follow(&mut self, event: &Event) {
+    /// Follows the next entry without drawing it.
+    pub fn follow(&mut self, event: &Event) {
         match &event.body {
             Body::Created { leg, .. } => {
                 self.enqueued = leg.is_some();

@@ -1,0 +1,1 @@
+//! How the calls on tickets are read.
