@@ -115,7 +115,8 @@ fn facts(new: &NewTicket) -> Facts<'_> {
 
 fn first_order_time(queue: &Queue, new: &NewTicket, priority: u8, now: Time) -> Time {
     let arrival = new.arrival_time.unwrap_or(now).min(now);
-    let age = Age { arrival, enqueue: now, priority, customer_turn: Span::ZERO, target: queue.first_response };
+    let age =
+        Age { arrival, enqueue: now, priority, customer_turn: Span::ZERO, target: queue.first_response(new.channel) };
     order_time(queue.ordering, age)
 }
 

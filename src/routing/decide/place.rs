@@ -55,7 +55,7 @@ pub(super) fn order_in(queue: &Queue, ticket: &Ticket, priority: u8, now: Time) 
         enqueue: ticket.enqueue_time.unwrap_or(now),
         priority,
         customer_turn: ticket.customer_turn + running,
-        target: queue.first_response,
+        target: queue.first_response(ticket.channel),
     };
     order_time(queue.ordering, age)
 }
@@ -131,7 +131,7 @@ pub(super) fn queue_again(draft: &mut Draft<'_>, ticket: &Ticket, next: Next) ->
 
 fn queue_of(policy: &Policy, ticket: &Ticket, place: Option<&Placing>) -> Queue {
     let id: &QueueId = place.map_or(&ticket.queue, |place| &place.queue);
-    policy.queue(id).cloned().unwrap_or_else(|| Queue::of_channel(id.clone(), ticket.channel))
+    policy.queue(id).cloned().unwrap_or_else(|| Queue::new(id.clone()))
 }
 
 /// How the agent is reached on a channel: their endpoint there, else their session's desktop through no connector.

@@ -21,12 +21,13 @@ const PURE_RULE: Rule = Rule {
 
 const PURE_EXCEPTIONS: &[(&str, &str)] = &[];
 
-const PURE: &[&str] = &["domain", "policy", "sla", "signals", "report", "routing"];
+const PURE: &[&str] = &["domain", "policy", "sla", "signals", "report", "routing", "yaml"];
 
 /// A module, and the other modules of this crate that it may name.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("policy", &["domain"]),
+    ("yaml", &[]),
+    ("policy", &["domain", "yaml"]),
     ("sla", &["domain"]),
     ("signals", &["domain"]),
     ("report", &["domain"]),
@@ -53,7 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("web", &["PURE", "engine", "stream", "simulate", "clock", "entropy", "shutdown", "telemetry"]),
-    ("client", &["proto", "clock", "entropy", "shutdown"]),
+    ("client", &["proto", "yaml", "clock", "entropy", "shutdown"]),
     ("cli", &["ALL"]),
     ("main", &["cli"]),
     ("lib", &["ALL"]),
