@@ -88,7 +88,7 @@ conformance! {
         a_queue_brings_the_count_of_its_waiting_legs
         a_desk_that_does_not_exist_has_no_scope
         an_answer_is_found_under_its_own_key_alone
-        an_answer_expires_after_a_day
+        an_old_answer_is_retired
         tenants_share_nothing;
     log:
         numbers_are_dense_over_desks_and_batches

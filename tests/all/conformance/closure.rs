@@ -199,7 +199,7 @@ pub async fn an_answer_is_found_under_its_own_key_alone<P: Place>() {
     assert_eq!(answers(&store, &keys).await, [None, Some(stored), None]);
 }
 
-pub async fn an_answer_expires_after_a_day<P: Place>() {
+pub async fn an_old_answer_is_retired<P: Place>() {
     let place = P::empty();
     let store = place.open().await;
     Driver::new(&store, &main_desk()).await;
