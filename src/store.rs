@@ -115,6 +115,10 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::TypeNotFound { .. } => Error::Corrupt { what: "column", source: Box::new(error) },
+            // SQLITE_CORRUPT and SQLITE_NOTADB: no repeat makes it better.
+            sqlx::Error::Database(ref found) if matches!(found.code().as_deref(), Some("11" | "26")) => {
+                Error::Corrupt { what: "database", source: Box::new(error) }
+            }
             // A full disk, an I/O error, a lock that was not had in time: whoever comes back may find it well again.
             other => Error::Away(other),
         }

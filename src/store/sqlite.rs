@@ -7,6 +7,8 @@ mod changes;
 mod load;
 mod log;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reads;
 mod rows;
 mod scope;
