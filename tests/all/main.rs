@@ -1,3 +1,4 @@
 //! Every integration test, in one binary: it is linked once.
 
+mod bad_input;
 mod tidy;
