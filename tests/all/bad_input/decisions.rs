@@ -31,6 +31,7 @@ pub fn cases(channel: &Channel) -> Vec<Case> {
     cases
 }
 
+#[rustfmt::skip]
 fn connectors(channel: &Channel) -> Vec<Case> {
     let mut cases = Vec::new();
     let with = |connector: Connector| CreateConnectorRequest {
@@ -40,83 +41,25 @@ fn connectors(channel: &Channel) -> Vec<Case> {
         request_id: String::new(),
     };
     let confirm = |channel, required| ChannelConfirmation { channel, required };
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient.create_connector(CreateConnectorRequest::default()),
-        INVALID_FIELD,
-        ["parent", "connector_id", "connector"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient.create_connector(with(Connector { reach: 4, affinity: 3, ..Connector::default() })),
-        INVALID_FIELD,
-        ["connector.reach", "connector.affinity"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient.create_connector(with(Connector { reach: 2, ..Connector::default() })),
-        INVALID_FIELD,
-        ["connector.channels"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient.create_connector(with(Connector {
-            channels: vec![1, 0],
-            kinds: vec![99],
-            ..Connector::default()
-        })),
-        INVALID_FIELD,
-        ["connector.channels[1]", "connector.kinds[0]"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient
-            .create_connector(with(Connector { confirmations: vec![confirm(1, None)], ..Connector::default() })),
-        INVALID_FIELD,
-        ["connector.confirmations[0].required"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient.get_connector(GetConnectorRequest { name: "desks/north".into() }),
-        INVALID_FIELD,
-        ["name"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient
-            .list_connectors(ListConnectorsRequest { page_size: -1, ..ListConnectorsRequest::default() }),
-        INVALID_FIELD,
-        ["parent", "page_size"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient.update_connector(UpdateConnectorRequest {
-            connector: Some(Connector { name: PBX.into(), ..Connector::default() }),
-            update_mask: Some(FieldMask { paths: vec!["reach".into()] }),
-            ..UpdateConnectorRequest::default()
-        }),
-        INVALID_FIELD,
-        ["update_mask.paths[0]"]
-    );
-    refused!(
-        cases,
-        channel,
-        DecisionServiceClient.delete_connector(DeleteConnectorRequest {
-            name: PBX.into(),
-            etag: "one".into(),
-            ..DeleteConnectorRequest::default()
-        }),
-        INVALID_FIELD,
-        ["etag"]
-    );
+    refused!(cases, channel, DecisionServiceClient.create_connector(CreateConnectorRequest::default()),
+        INVALID_FIELD, ["parent", "connector_id", "connector"]);
+    refused!(cases, channel, DecisionServiceClient.create_connector(with(Connector { reach: 4, affinity:
+        3, ..Connector::default() })), INVALID_FIELD, ["connector.reach", "connector.affinity"]);
+    refused!(cases, channel, DecisionServiceClient.create_connector(with(Connector { reach: 2, ..Connector::default()
+        })), INVALID_FIELD, ["connector.channels"]);
+    refused!(cases, channel, DecisionServiceClient.create_connector(with(Connector { channels: vec![1, 0], kinds:
+        vec![99], ..Connector::default() })), INVALID_FIELD, ["connector.channels[1]", "connector.kinds[0]"]);
+    refused!(cases, channel, DecisionServiceClient.create_connector(with(Connector { confirmations: vec![confirm(1,
+        None)], ..Connector::default() })), INVALID_FIELD, ["connector.confirmations[0].required"]);
+    refused!(cases, channel, DecisionServiceClient.get_connector(GetConnectorRequest { name: "desks/north".into()
+        }), INVALID_FIELD, ["name"]);
+    refused!(cases, channel, DecisionServiceClient.list_connectors(ListConnectorsRequest { page_size:
+        -1, ..ListConnectorsRequest::default() }), INVALID_FIELD, ["parent", "page_size"]);
+    refused!(cases, channel, DecisionServiceClient.update_connector(UpdateConnectorRequest { connector:
+        Some(Connector { name: PBX.into(), ..Connector::default() }), update_mask: Some(FieldMask { paths:
+        vec!["reach".into()] }), ..UpdateConnectorRequest::default() }), INVALID_FIELD, ["update_mask.paths[0]"]);
+    refused!(cases, channel, DecisionServiceClient.delete_connector(DeleteConnectorRequest { name: PBX.into(), etag:
+        "one".into(), ..DeleteConnectorRequest::default() }), INVALID_FIELD, ["etag"]);
     cases
 }
 
