@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: it is linked once.
 
+mod bad_input;
 mod conformance;
 mod differential;
 mod engine;
