@@ -3,8 +3,9 @@
 use tonic::Status;
 
 use super::calls::{Calls, reason};
-use super::plot::{Act, Needs, euro};
+use super::plot::{Act, COLLEAGUES, Needs, euro};
 use super::stage::Stage;
+use super::words;
 use crate::clock::Span;
 use crate::proto::handoff::v1::transfer_target::Target;
 use crate::proto::handoff::v1::{
@@ -56,7 +57,8 @@ impl Stage {
             Act::HangUp => self.resolve(work, None).await,
             Act::Escalate { axis, reason, needs, note } => self.escalate(work, *axis, *reason, needs, note).await,
             Act::TransferToAgent { agent, unavailable } => {
-                self.transfer(work, Target::Agent(self.agent(agent)), *unavailable).await
+                let target = Target::Agent(self.agent(colleague(agent, &work.agent)));
+                self.transfer(work, target, *unavailable).await
             }
             Act::TransferToNeeds(needs) => {
                 let target = Target::Requirement(needs.requirement());
@@ -161,6 +163,12 @@ impl Stage {
     }
 }
 
+/// The one meant, or the next if that is who asks.
+fn colleague(meant: &'static str, asks: &str) -> &'static str {
+    let others = COLLEAGUES.iter().chain(&COLLEAGUES).skip_while(|id| **id != meant);
+    others.copied().find(|id| *id != words::short(asks)).unwrap_or(meant)
+}
+
 fn resolution(calls: &Calls, work: &Work, concession: Option<Concession>) -> ResolveTicketRequest {
     ResolveTicketRequest {
         name: work.ticket.clone(),
@@ -174,4 +182,16 @@ fn resolution(calls: &Calls, work: &Work, concession: Option<Concession>) -> Res
 
 fn not_authorised(status: &Status) -> bool {
     reason(status) == "NOT_AUTHORISED"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_transfers_to_themselves() {
+        assert_eq!(colleague("lea", "desks/demo/agents/ada"), "lea");
+        assert_eq!(colleague("lea", "desks/demo/agents/lea"), "max");
+        assert_eq!(colleague("pia", "desks/demo/agents/pia"), "lea");
+    }
 }
