@@ -2,6 +2,8 @@
 //! says why in one line and exits with 1, one that was called wrongly with 2.
 
 mod apply;
+mod demo;
+mod embedded;
 mod export;
 mod serve;
 
@@ -29,6 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Demo(demo::Args),
     Apply(apply::Args),
     Export(export::Args),
 }
@@ -45,6 +48,7 @@ struct Server {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Export(args) => export::run(args),
     };

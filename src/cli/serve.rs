@@ -8,14 +8,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use crate::availability::RESERVATION;
-use crate::availability::memory::MemoryIndex;
+use super::embedded::Embedded;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::engine::Engine;
-use crate::entropy::Entropy;
-use crate::store::sqlite::SqliteStore;
-use crate::{grpc, shutdown, telemetry};
+use crate::{shutdown, telemetry};
 
 /// Run the service
 #[derive(Debug, clap::Args)]
@@ -93,14 +89,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let listener = TcpListener::bind(addr).await.with_context(|| cannot_listen(addr))?;
     let bound = listener.local_addr().with_context(|| cannot_listen(addr))?;
     let (trigger, shutdown) = shutdown::switch();
-    let clock = Clock::new(1);
-    let store = SqliteStore::open(&settings.data_dir, clock.clone())
-        .await
-        .with_context(|| format!("cannot open the data directory {}", settings.data_dir.display()))?;
-    let index = MemoryIndex::new(RESERVATION);
-    let engine = Engine::start(store, index, clock, Entropy::from_system(), shutdown.clone())
-        .await
-        .context("cannot start the engine")?;
+    let service = Embedded::open(&settings.data_dir, Clock::new(1)).await?;
     // Before anybody is told that it is ready: from here on a signal stops it well.
     let mut asked = std::pin::pin!(shutdown::asked_to_stop());
     tokio::select! {
@@ -110,16 +99,15 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), insecure = settings.insecure_listen, "ready");
     super::print(&format!("grpc {bound}\n"))?;
-    let serving = grpc::serve::serve(engine, listener, shutdown, settings.drain_timeout.to_std());
-    let mut serving = std::pin::pin!(serving);
+    let mut serving = std::pin::pin!(service.serve(listener, shutdown, settings.drain_timeout.to_std()));
     tokio::select! {
-        ended = &mut serving => return ended.context("the service ended"),
+        ended = &mut serving => return ended,
         asked = asked => asked.context("cannot be told of signals")?,
     }
     tracing::info!(drain = %settings.drain_timeout, "stopping; a second signal stops at once");
     trigger.stop();
     tokio::select! {
-        ended = serving => ended.context("the service did not end well")?,
+        ended = serving => ended?,
         again = shutdown::asked_to_stop() => {
             again.context("cannot be told of signals")?;
             anyhow::bail!("stopped at once, as asked twice");
