@@ -4,4 +4,5 @@ mod differential;
 mod engine;
 mod harness;
 mod pure;
+mod streams;
 mod tidy;
