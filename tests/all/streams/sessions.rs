@@ -70,12 +70,12 @@ async fn a_session_is_told_its_offers_and_legs_from_ringing_to_the_end_of_wrap_u
     assert_eq!((presence.lease(), presence.session_epoch), (pb::Lease::Live, ann.epoch));
     assert!(snapshot.offers.is_empty());
 
-    let ticket = stage.submit(pb::Ticket { subject: "Hello".into(), ..Stage::ticket(pb::Channel::Chat) }).await;
+    let ticket = stage.submit(pb::Ticket { subject: "Hello".into(), ..Stage::ticket(pb::Channel::Phone) }).await;
     let offer = told.offer(pb::OfferState::Pending).await;
     assert_eq!(offer.ticket, ticket.name);
     assert_eq!(offer.brief.as_ref().map(|brief| brief.subject.as_str()), Some("Hello"));
     assert_eq!(ann.get().await.load[0].offered, Some(1));
-    ann.accept(&offer.name).await.expect("it is hers");
+    ann.accept_connected(&offer.name).await.expect("it is hers");
     let leg = told.leg(pb::LegState::Active).await;
     assert_eq!(leg.ticket, ticket.name);
 
