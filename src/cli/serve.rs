@@ -98,9 +98,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot open the data directory {}", settings.data_dir.display()))?;
     let index = MemoryIndex::new(RESERVATION);
-    let engine = Engine::start(store, index, clock, Entropy::from_system(), shutdown.clone())
-        .await
-        .context("cannot start the engine")?;
+    let engine = Engine::start(store, index, clock, Entropy::from_system()).await.context("cannot start the engine")?;
     // Before anybody is told that it is ready: from here on a signal stops it well.
     let mut asked = std::pin::pin!(shutdown::asked_to_stop());
     tokio::select! {
@@ -110,7 +108,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), insecure = settings.insecure_listen, "ready");
     super::print(&format!("grpc {bound}\n"))?;
-    let serving = grpc::serve::serve(engine, listener, shutdown, settings.drain_timeout.to_std());
+    let serving = grpc::serve::serve(engine.clone(), listener, shutdown, settings.drain_timeout.to_std());
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         ended = &mut serving => return ended.context("the service ended"),
@@ -125,6 +123,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
             anyhow::bail!("stopped at once, as asked twice");
         }
     }
+    engine.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
