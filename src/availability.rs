@@ -5,6 +5,25 @@
 //! the view is `unmatched` after a rebuild. Everything it hands out is a [`Reservation`]: the agents in it are held for that
 //! leg until a newer state of the leg arrives through [`Availability::advance`], [`Availability::refuse`] frees it, or it
 //! lapses. The index keeps no clock: `now` is given to it.
+//!
+//! # Who gets what
+//!
+//! A call first changes the view, whole, and then matches, as if all waiting legs were gone through in the order of their keys
+//! and each took the best agents still free: by the rank of their group in the lane, then the smaller load (percent of the
+//! fuller pool, reserved work counted), then the earlier `last_accept`, then the smaller number. The order in which a change
+//! names things does not matter; it names each agent, leg and connector at most once.
+//!
+//! - A leg *waits* while its state says so, nothing is reserved for it, and its connector is not away. It stands in the line
+//!   of its lane, or, while it prefers somebody who is known, on duty and not excluded, in a line for that agent alone, who
+//!   takes it whatever lane and group say. She may be suspect or full: the leg waits for her until the log says otherwise.
+//! - An agent is *free* for a channel while on duty, with a live lease, with the channel not blocked, and with room in its
+//!   pool and below its maximum beside what is held and reserved; never for DEFERRED work while a phone leg is held or reserved.
+//! - Heads of a lane that exclude an agent are looked past without a depth limit. Whoever gave up after some heads would leave
+//!   the next leg beside a free agent until something else moved; the look is bounded by what that agent lately refused.
+//! - [`Trigger::LegArrived`] says that the leg entered its line in this very call: it has a new state, moved from one line to
+//!   another, its reservation was refused or lapsed, its connector came back; also in `reserve` and `rematch`. All other
+//!   matches are [`Trigger::AgentFreed`].
+//! - What an agent holds follows from the legs' states alone, and is kept though the agent is not known yet, or deleted.
 
 pub mod memory;
 
@@ -19,10 +38,11 @@ use crate::routing::order::OrderKey;
 
 /// How long a reservation holds its agents.
 pub const RESERVATION: Span = Span::from_secs(1);
-/// Heads of a lane that are looked past because they exclude the agent who became free.
-pub const EXCLUDED_HEADS: usize = 8;
-/// Rows that a rebuild matches, and reservations that a sweep lapses, in one call.
+/// Legs that a rebuild matches in one call.
 pub const PAGE: usize = 256;
+/// Agents that a reservation names as held back, out of the first so many of the desk who are (by number).
+pub const HELD_BACK: usize = 64;
+pub const HELD_BACK_LOOKED_AT: usize = 256;
 /// A session without a heartbeat for this long gets no new offers.
 pub const SUSPECT_AFTER: Span = Span::from_secs(20);
 /// A session without a heartbeat for this long is lost. One whole lease, given anew after a rebuild.
@@ -34,12 +54,14 @@ pub const SWEEP_GAP: Span = Span::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentView {
     pub number: AgentNo,
-    /// A view with a lower version than the one known is ignored.
+    /// A view with a lower version than the one known is ignored; one of the same version takes its place.
     pub ver: u64,
     pub group: GroupNo,
-    /// Session epoch; 0: no session.
+    /// Session epoch; 0: no session. Another one than before starts a whole lease; the same one keeps its lease, suspect and
+    /// lost included.
     pub session: u64,
-    /// READY, connected and answering. `false`: nothing is offered, and legs that wait for this agent alone go to their lanes.
+    /// READY, connected and answering. `false`: nothing is offered, and legs that wait for this agent alone go to their lanes;
+    /// `true` again: those that still prefer the agent come back.
     pub on_duty: bool,
     /// Points in the live and the deferred pool.
     pub pools: [u16; 2],
@@ -50,7 +72,7 @@ pub struct AgentView {
     pub blocked: u8,
     /// The earlier, the sooner chosen among equals; zero: never had any work.
     pub last_accept: Time,
-    /// Removed for good.
+    /// Removed for good: forgotten like a closed leg, its number is not used again.
     pub deleted: bool,
 }
 
@@ -58,7 +80,9 @@ pub struct AgentView {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegView {
     pub id: LegId,
-    /// A view with a lower version than the one known is ignored. A higher one settles every reservation of the leg.
+    /// A view with a lower version than the one known is ignored, one that says nothing new too. A higher one settles the
+    /// leg's reservation, and so does the first state of a leg for which agents were held beforehand. One of the same version
+    /// takes the place of the state; as long as it waits, a reservation under way goes on.
     pub ver: u32,
     pub place: Place,
 }
@@ -80,15 +104,17 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     pub lane: LaneNo,
+    /// Ends in the leg's own id.
     pub key: OrderKey,
+    /// The same for all legs of a lane.
     pub channel: Channel,
-    /// Agents to reserve at once, at least 1. Fewer are reserved when fewer are free.
+    /// Agents to reserve at once, at least 1. Fewer are reserved when fewer are free, and then the leg does not wait for more.
     pub want: u8,
     /// Sorted. Never offered this leg.
     pub excluded: Vec<AgentNo>,
-    /// Waits for this agent alone. Ignored while that agent is unknown or not on duty.
+    /// Waits for this agent alone, one agent whatever `want` says. Ignored while that agent is unknown, not on duty or excluded.
     pub prefer: Option<AgentNo>,
-    /// Set on LIVE legs: not matched while this connector is away.
+    /// Set on LIVE legs: not matched while this connector is away. One that was never named is not away.
     pub connector: Option<ConnectorId>,
 }
 
@@ -110,8 +136,9 @@ pub struct Serves {
 /// What the log brought between two cursors: absolute states, read at or after the higher one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Added or ranked anew. Applied before agents and legs.
+    /// Added or ranked anew. Applied first; legs of the lane that wait already are matched.
     pub serves: Vec<Serves>,
+    /// Applied after `serves`. Legs that wait there still, wait on.
     pub retired_lanes: Vec<LaneNo>,
     pub retired_groups: Vec<GroupNo>,
     /// Connectors and whether each is away.
@@ -136,10 +163,14 @@ pub struct Reservation {
     /// In order of choice, with the session each had.
     pub agents: Vec<(AgentNo, u64)>,
     pub trigger: Trigger,
-    /// Legs of the same lane with a smaller key at that moment.
+    /// Legs in the line of the leg's lane with a smaller key at that moment: those that exclude the agent. Legs that wait for
+    /// one agent alone, or for their connector, stand in no lane's line.
     pub ahead: u32,
-    /// Agents whom the log does not know to be unavailable, but who were: `Reserved` or `Suspect`. At most 64.
+    /// Agents, by number, whose group serves the lane, who are not excluded and have room on the channel as far as the log
+    /// knows, but who were `Suspect` (or lost already), else `Reserved`. At most [`HELD_BACK`] out of [`HELD_BACK_LOOKED_AT`].
     pub held_back: Vec<(AgentNo, Unfit)>,
+    /// Percent of the fuller pool, as it was counted, of fitting agents with reservations under way. At most 64.
+    pub loads: Vec<(AgentNo, u16)>,
     /// The cursor at which it was chosen.
     pub cursor: u64,
     pub expire_time: Time,
@@ -155,7 +186,7 @@ pub enum Advanced {
     Behind { cursor: u64 },
 }
 
-/// Sessions whose lease ended, and what became free by it.
+/// Sessions whose lease ended. By that nobody becomes free: there is nothing to match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lapsed {
     /// Newly without a heartbeat for [`SUSPECT_AFTER`].
@@ -186,9 +217,14 @@ pub enum Error {
 
 /// The index. Every call names the desk and its epoch; a call of another epoch changes nothing ([`Error::WrongEpoch`]).
 pub trait Availability: Send + Sync + 'static {
-    /// Holds the best free agents for legs about to be created, or nobody. Never enqueues. Answers nobody for every ask while the
-    /// cursor is below `seen` (the caller's own last write must be in the view, else a serial client overtakes itself), while
-    /// the view is unmatched, for a lane it does not know, and when a waiting leg the agent could take has a smaller key.
+    /// Holds the best free agents for legs about to be created, or nobody. Never enqueues. The asks are served in the order of
+    /// their keys and answered in the order given. Answers nobody for every ask while the cursor is below `seen` (the caller's
+    /// own last write must be in the view, else a serial client overtakes itself) and while the view is unmatched; nobody for
+    /// a lane that no group serves, for a connector that is away, and when a waiting leg the agent could take has a smaller key
+    /// (the property of the index says that there is none).
+    ///
+    /// Twice: the same reservation, with the time it had, until it is settled, refused or lapsed; then a new one. Late, when
+    /// the leg is in the view already: nobody, since it is served from there.
     fn reserve(
         &self,
         desk: &DeskKey,
@@ -199,7 +235,11 @@ pub trait Availability: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Option<Reservation>>, Error>> + Send;
 
     /// Moves the view over the log from `from` to `to`. Applies when `from <= cursor < to`, and then matches every leg that
-    /// waits and every agent that became free. Chosen legs leave the waiting set until settled, refused or lapsed.
+    /// waits and every agent that became free, unless the view is unmatched. Chosen legs leave the waiting set until settled,
+    /// refused or lapsed. Refused reservations whose head is reached are freed before the matching.
+    ///
+    /// Twice: [`Advanced::Passed`]. Out of order: [`Advanced::Behind`], nothing changed; drop it and read the log from there.
+    /// Concurrent advances over overlapping intervals are harmless in either order: states are absolute and gated by version.
     fn advance(
         &self,
         desk: &DeskKey,
@@ -211,8 +251,9 @@ pub trait Availability: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Advanced, Error>> + Send;
 
     /// The store refused the proposal of this reservation in a transaction that saw `head`. The hold is kept until the cursor
-    /// has reached `head` (the cause lies at or below it), then the leg waits and the agents are free again. Unknown or
-    /// settled: nothing happens.
+    /// has reached `head` (the cause lies at or below it), or it lapses; then the leg waits and the agents are free again. At a
+    /// cursor that is there already, at once. Unknown, settled, lapsed, or reserved at another version: nothing happens. Twice:
+    /// the higher head counts. Answers what was matched, perhaps the same leg again.
     fn refuse(
         &self,
         desk: &DeskKey,
@@ -223,15 +264,18 @@ pub trait Availability: Send + Sync + 'static {
         now: Time,
     ) -> impl Future<Output = Result<Vec<Reservation>, Error>> + Send;
 
-    /// Lapses up to `limit` reservations past their time, over all desks: agents freed, legs waiting and matched again.
+    /// Lapses up to `limit` reservations whose time has come (`expire_time <= now`), refused ones too, over all desks, the
+    /// earliest of a desk first: agents freed, legs waiting and matched again. Answers what was *matched*, which is to be
+    /// proposed; not what lapsed. A proposal that is still under way for a lapsed one is settled by the guards of the store.
     fn expire(
         &self,
         limit: usize,
         now: Time,
     ) -> impl Future<Output = Result<Vec<(DeskKey, Reservation)>, Error>> + Send;
 
-    /// Renews leases. A suspect session that beats is matched again. Answers, for each beat, whether the session is the agent's
-    /// current one, and what was matched.
+    /// Renews leases; never shortens one. A suspect session that beats is matched again. Answers, for each beat, whether the
+    /// session is the agent's current one, and what was matched. A session that was named as lost is not current any more, also
+    /// before the log says so: it must be ended and begun anew.
     fn beat(
         &self,
         desk: &DeskKey,
@@ -240,10 +284,13 @@ pub trait Availability: Send + Sync + 'static {
         now: Time,
     ) -> impl Future<Output = Result<(Vec<bool>, Vec<Reservation>), Error>> + Send;
 
-    /// Sweeps the leases of all desks. See [`SWEEP_GAP`].
+    /// Sweeps the leases of all desks; names those that newly lapsed, each once, by number. A desk whose last sweep was longer
+    /// than [`SWEEP_GAP`] ago, or that was not swept since its flip, lapses nobody: all leases start anew, suspect sessions
+    /// staying suspect until they beat.
     fn lost(&self, now: Time) -> impl Future<Output = Result<Vec<(DeskKey, Lapsed)>, Error>> + Send;
 
-    /// Starts a view of a new epoch under a loader's token. The old epoch answers nothing from now on.
+    /// Starts a view of a new epoch under a loader's token. The old epoch answers nothing from now on. Refused unless the epoch
+    /// is higher than any begun before. Twice with the same token: the load starts again from page 0.
     fn begin(
         &self,
         desk: &DeskKey,
@@ -252,7 +299,8 @@ pub trait Availability: Send + Sync + 'static {
         now: Time,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Fills page `page` (from 0) of the new view; refused unless it is the next. Matches nothing.
+    /// Fills page `page` (from 0) of the new view; refused unless it is the next, so also when it comes twice. Matches nothing.
+    /// Pages may come in any order of rows, and hold newer rows than their neighbours: states are gated by version.
     fn load(
         &self,
         desk: &DeskKey,
@@ -262,8 +310,8 @@ pub trait Availability: Send + Sync + 'static {
         now: Time,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Makes the new view the desk's, with cursor `cursor`; refused unless exactly `pages` pages are there. Until the cursor
-    /// reaches `head` and [`Availability::rematch`] has gone through, nothing is matched.
+    /// Makes the new view the desk's, with cursor `cursor`; refused unless exactly `pages` pages are there, so also when it
+    /// comes twice. Until the cursor reaches `head` and [`Availability::rematch`] has gone through, nothing is matched.
     fn flip(
         &self,
         desk: &DeskKey,
@@ -273,7 +321,8 @@ pub trait Availability: Send + Sync + 'static {
         head: u64,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Matches up to [`PAGE`] legs of an unmatched view in order-key order. `true`: nothing is left, the mark is cleared.
+    /// Matches up to [`PAGE`] legs of an unmatched view in order-key order. `true`: nothing is left, the mark is cleared; the
+    /// same answer, and no reservation, when there was no mark. Below the head of the flip: `false`, and nothing is matched.
     fn rematch(
         &self,
         desk: &DeskKey,

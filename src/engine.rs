@@ -1,24 +1,41 @@
-//! The engine: commands in, committed decisions out. It owns the writer (group commit), the matcher, the timers, the roster, and
-//! rebuilds the availability view; everything it promises about ordering and durability comes from the store's transaction.
+//! The engine: commands in, committed decisions out.
+//!
+//! It owns the writer (group commit), the timers, the desks in memory, and rebuilds the availability view; everything it
+//! promises about ordering and durability comes from the store's transaction. Start reading at [`Engine::submit`], then
+//! `writer`, then `batch`.
 
+mod batch;
 pub mod call;
+mod desk;
+mod handle;
+mod rebuild;
+mod timers;
+mod view;
+mod writer;
 
 pub use call::{Call, Dedup, Failure, Reply};
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::availability::Availability;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::availability::{Ask, Availability, Reservation, Waiting as InLine};
 use crate::clock::Clock;
-use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, ConnectorId, DeskKey};
-use crate::domain::record::Unfit;
-use crate::domain::requirement::Requirement;
-use crate::domain::ticket::{Infeasibility, Ticket};
-use crate::domain::time::Span;
+use crate::domain::requirement::Band;
+use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
-use crate::shutdown::Shutdown;
-use crate::store::Store;
+use crate::routing::command::NewTicket;
+use crate::routing::decide::plan;
+use crate::shutdown::{Trigger, switch};
+use crate::store::{self, Store};
 use crate::stream::hub::Hub;
+use desk::DeskState;
+use writer::{Job, Writer};
+
+pub use handle::{Lease, Waiting};
 
 /// A handle; cheap to clone.
 pub struct Engine<S, A> {
@@ -37,104 +54,156 @@ struct Inner<S, A> {
     clock: Clock,
     entropy: Entropy,
     hub: Hub,
-}
-
-/// Where a waiting ticket stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// From 1. Absent when nothing waits.
-    pub position: Option<u32>,
-    /// Absent until enough hand-outs were seen, and when nobody can take it.
-    pub estimated: Option<Span>,
-    pub infeasibility: Option<Infeasibility>,
-    /// Agents of the desk by the first reason that keeps them from this leg now.
-    pub unfit: Vec<(Unfit, u32)>,
-}
-
-/// The state of a session's lease, as the availability index has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lease {
-    Live,
-    Suspect,
-    /// No session.
-    Lost,
+    /// The way to the writer; taken away when the engine stops.
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    /// The desks in memory. Written by the writer alone, between two batches.
+    desks: RwLock<BTreeMap<DeskKey, DeskState>>,
+    /// Agents whose session has had no heartbeat for a while.
+    suspects: Mutex<BTreeSet<(DeskKey, AgentId)>>,
+    /// Acknowledgements that are not saved yet.
+    acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
+    /// Timers and sweeps, and the switch that ends them.
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    stop: Trigger,
 }
 
 impl<S: Store, A: Availability> Engine<S, A> {
-    /// Decides and commits one command; answers when it is durable. A call with `validate_only` changes nothing.
-    pub async fn submit(&self, call: Call) -> Result<Reply, Failure> {
-        let _ = call;
-        unimplemented!()
+    /// Loads every desk, rebuilds the availability view from the log, and starts the writer, the timers and the sweeps. They run
+    /// until [`Engine::stop`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(store: S, index: A, clock: Clock, entropy: Entropy) -> Result<Engine<S, A>, Failure> {
+        let (sender, queue) = mpsc::channel(writer::QUEUE);
+        let (stop, shutdown) = switch();
+        let inner = Arc::new(Inner {
+            store,
+            index,
+            clock,
+            entropy,
+            hub: Hub::default(),
+            queue: Mutex::new(Some(sender)),
+            desks: RwLock::default(),
+            suspects: Mutex::default(),
+            acks: Mutex::default(),
+            tasks: tokio::sync::Mutex::new(JoinSet::new()),
+            stop,
+        });
+        let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new() };
+        writer.load().await?;
+        let mut tasks = inner.tasks.lock().await;
+        tasks.spawn(writer.run());
+        let again = |rest: Span| (inner.clone(), shutdown.clone(), rest);
+        let (i, s, rest) = again(timers::POLL);
+        tasks.spawn(timers::every(i, s, rest, timers::deadlines));
+        let (i, s, rest) = again(timers::SWEEP);
+        tasks.spawn(timers::every(i, s, rest, timers::sweep));
+        let (i, s, rest) = again(timers::PRESENCE);
+        tasks.spawn(timers::every(i, s, rest, timers::presence));
+        let (i, s, rest) = again(timers::RETENTION);
+        tasks.spawn(timers::every(i, s, rest, timers::retention));
+        tasks.spawn(timers::acknowledgements(inner.clone(), shutdown));
+        drop(tasks);
+        Ok(Engine { inner })
     }
 
-    /// Loads every desk, rebuilds the availability view from the log, and starts the writer, the timers and the sweepers. They
-    /// end when `shutdown` says so and what was submitted before is decided.
-    pub async fn start(
-        store: S,
-        index: A,
-        clock: Clock,
-        entropy: Entropy,
-        shutdown: Shutdown,
-    ) -> Result<Engine<S, A>, Failure> {
-        let _ = shutdown;
-        Ok(Engine { inner: Arc::new(Inner { store, index, clock, entropy, hub: Hub::default() }) })
+    /// Stops the timers, decides what was submitted before, saves what is to be saved, and returns. Calls that come later are
+    /// told that the service is stopping.
+    pub async fn stop(&self) {
+        self.inner.stop.stop();
+        self.inner.lock_queue().take();
+        let mut tasks = self.inner.tasks.lock().await;
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task of the engine did not end by itself");
+            }
+        }
+    }
+}
+
+impl<S: Store, A: Availability> Inner<S, A> {
+    fn lock_queue(&self) -> MutexGuard<'_, Option<mpsc::Sender<Job>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn store(&self) -> &S {
-        &self.inner.store
+    fn queue(&self) -> Option<mpsc::Sender<Job>> {
+        self.lock_queue().clone()
     }
 
-    pub fn clock(&self) -> &Clock {
-        &self.inner.clock
+    fn read_desks(&self) -> RwLockReadGuard<'_, BTreeMap<DeskKey, DeskState>> {
+        self.desks.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn entropy(&self) -> &Entropy {
-        &self.inner.entropy
+    fn desks_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<DeskKey, DeskState>> {
+        self.desks.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where decision streams wait for new entries and read recent ones from memory.
-    pub fn hub(&self) -> &Hub {
-        &self.inner.hub
+    fn with_desk<T>(&self, desk: &DeskKey, read: impl FnOnce(&DeskState) -> T) -> Option<T> {
+        self.read_desks().get(desk).map(read)
     }
 
-    /// Renews leases; for each, whether that epoch is the agent's current session.
-    pub async fn beat(&self, desk: &DeskKey, beats: &[(AgentId, u64)]) -> Result<Vec<bool>, Failure> {
-        let _ = (desk, beats);
-        unimplemented!()
+    fn with_desk_mut<T>(&self, desk: &DeskKey, change: impl FnOnce(&mut DeskState) -> T) -> Option<T> {
+        self.desks_mut().get_mut(desk).map(change)
     }
 
-    pub fn lease(&self, desk: &DeskKey, agent: &AgentId) -> Lease {
-        let _ = (desk, agent);
-        unimplemented!()
+    fn suspects(&self) -> MutexGuard<'_, BTreeSet<(DeskKey, AgentId)>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The agent as of the last commit, from memory; deleted ones too.
-    pub fn agent(&self, desk: &DeskKey, agent: &AgentId) -> Option<Arc<Agent>> {
-        let _ = (desk, agent);
-        unimplemented!()
+    /// Whom a reservation holds.
+    fn agents_of(&self, desk: &DeskKey, held: &Reservation) -> Vec<AgentId> {
+        let named = |state: &DeskState| {
+            let rows = held.agents.iter().filter_map(|(number, _)| state.roster.agent(*number));
+            rows.map(|agent| agent.id.clone()).collect()
+        };
+        self.with_desk(desk, named).unwrap_or_default()
     }
 
-    /// Where the ticket's waiting leg stands, and who is kept from it by what. Empty when no leg waits.
-    pub async fn waiting(&self, desk: &DeskKey, ticket: &Ticket) -> Result<Waiting, Failure> {
-        let _ = (desk, ticket);
-        unimplemented!()
+    /// What to hold agents for, before a ticket is created.
+    fn ask(&self, desk: &DeskKey, new: &NewTicket, now: Time) -> Option<Ask> {
+        self.with_desk(desk, |state| {
+            let plan = plan(&state.scope, new, now)?;
+            let first = new.preferred.first();
+            let prefer = first.and_then(|agent| state.roster.find(agent)).map(|agent| agent.number);
+            let waiting = InLine {
+                lane: plan.lane.ok()?,
+                key: plan.key,
+                channel: new.channel,
+                want: plan.want,
+                excluded: Vec::new(),
+                prefer,
+                connector: (plan.band != Band::Deferred).then(|| new.connector.clone()),
+            };
+            Some(Ask { leg: plan.leg, waiting })
+        })
+        .flatten()
     }
 
-    /// Agents on duty who satisfy a need.
-    pub fn on_count(&self, desk: &DeskKey, need: &Requirement) -> u32 {
-        let _ = (desk, need);
-        unimplemented!()
+    async fn save_acks(&self) {
+        let acks = std::mem::take(&mut *self.acks.lock().unwrap_or_else(PoisonError::into_inner));
+        if acks.is_empty() {
+            return;
+        }
+        let rows = acks.iter().map(|((desk, connector), seq)| (desk.clone(), connector.clone(), *seq)).collect();
+        if let Err(error) = self.store.save_acked(rows).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "acknowledgements are kept for the next try");
+            let mut waiting = self.acks.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, seq) in acks {
+                let known = waiting.entry(key).or_insert(seq);
+                *known = seq.max(*known);
+            }
+        }
     }
+}
 
-    /// Queues a connector's acknowledgement to be saved within a second. Never lowers it.
-    pub fn ack(&self, desk: &DeskKey, connector: &ConnectorId, seq: u64) {
-        let _ = (desk, connector, seq);
-        unimplemented!()
-    }
-
-    /// The last decision that the connector acknowledged, saved or about to be.
-    pub async fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<u64, Failure> {
-        let _ = (desk, connector);
-        unimplemented!()
+impl Failure {
+    fn of_store(error: &store::Error) -> Failure {
+        match error {
+            store::Error::Away(_) => Failure::StoreAway { retry_after: writer::RETRY_AFTER },
+            store::Error::Corrupt { .. }
+            | store::Error::InUse { .. }
+            | store::Error::Directory { .. }
+            | store::Error::Migrate(_) => Failure::Internal,
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Handoff: escalation routing for customer service.
 
 pub mod availability;
+pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod entropy;
@@ -13,3 +15,5 @@ pub mod routing;
 pub mod shutdown;
 pub mod store;
 pub mod stream;
+pub mod telemetry;
+pub mod yaml;

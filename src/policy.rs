@@ -115,10 +115,7 @@ impl Policy {
             catalogue: Catalogue::default(),
             classification: Vec::new(),
             default_queues: Channel::ALL.iter().map(|channel| (*channel, queue(channel))).collect(),
-            queues: Channel::ALL
-                .iter()
-                .map(|channel| (queue(channel), Queue::of_channel(queue(channel), *channel)))
-                .collect(),
+            queues: Channel::ALL.iter().map(|channel| (queue(channel), Queue::new(queue(channel)))).collect(),
             limits: Limits::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! The store port: the truth. Every change is committed together with its events on the desk's dense log.
 
+pub mod route;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -104,6 +105,24 @@ pub enum Error {
     },
     #[error("migrating the database failed")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Error {
+        match error {
+            sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::TypeNotFound { .. } => Error::Corrupt { what: "column", source: Box::new(error) },
+            // SQLITE_CORRUPT and SQLITE_NOTADB: no repeat makes it better.
+            sqlx::Error::Database(ref found) if matches!(found.code().as_deref(), Some("11" | "26")) => {
+                Error::Corrupt { what: "database", source: Box::new(error) }
+            }
+            // A full disk, an I/O error, a lock that was not had in time: whoever comes back may find it well again.
+            other => Error::Away(other),
+        }
+    }
 }
 
 /// One page of a listing: rows in key order after `after`.

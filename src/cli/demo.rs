@@ -9,15 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use crate::availability::RESERVATION;
-use crate::availability::memory::MemoryIndex;
+use super::embedded::Embedded;
 use crate::client::demo::{self, Ending, Format, Length, Output, Play};
 use crate::clock::Clock;
-use crate::engine::Engine;
 use crate::entropy::Entropy;
-use crate::shutdown::{self, Shutdown};
-use crate::store::sqlite::SqliteStore;
-use crate::{grpc, shutdown::asked_to_stop};
+use crate::shutdown::{self, Shutdown, asked_to_stop};
 
 /// Fifty minutes of a service desk's morning in one
 #[derive(Debug, clap::Args)]
@@ -114,16 +110,11 @@ async fn embedded(args: &Args, interrupted: Shutdown) -> anyhow::Result<Ending> 
     let (stop, stopping) = shutdown::switch();
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.context("no free port")?;
     let server = format!("http://{}", listener.local_addr().context("no free port")?);
-    let store = SqliteStore::open(folder.path(), clock.clone()).await.context("cannot open the data directory")?;
-    let index = MemoryIndex::new(RESERVATION);
-    let engine = Engine::start(store, index, clock.clone(), Entropy::from_system(), stopping.clone())
-        .await
-        .context("cannot start the engine")?;
-    let serving = grpc::serve::serve(engine, listener, stopping, DRAIN);
+    let service = Embedded::open(folder.path(), clock.clone()).await?;
+    let serving = service.serve(listener, stopping, DRAIN);
     let playing = async {
         let play = Play { server: server.clone(), seed: args.seed, desk: "demo".to_owned(), length: Length::Morning };
-        let ending =
-            Box::pin(demo::run(&play, clock, Entropy::from_system(), output(args), interrupted.clone())).await;
+        let ending = Box::pin(demo::run(&play, clock, Entropy::from_system(), output(args), interrupted.clone())).await;
         if args.keep && matches!(ending, Ok(Ending::Good | Ending::Bad)) {
             keep(args, &server, folder.path(), interrupted).await?;
         }
@@ -133,7 +124,7 @@ async fn embedded(args: &Args, interrupted: Shutdown) -> anyhow::Result<Ending> 
     };
     let (served, played) = tokio::join!(Box::pin(serving), playing);
     let ending = played?;
-    served.context("the service did not end well")?;
+    served?;
     Ok(ending)
 }
 
@@ -144,7 +135,11 @@ async fn keep(args: &Args, server: &str, folder: &Path, mut interrupted: Shutdow
         args.rate.unwrap_or(60),
         folder.display(),
     );
-    if args.json { super::complain(text.trim()) } else { super::print(&text)? }
+    if args.json {
+        super::complain(text.trim())
+    } else {
+        super::print(&text)?
+    }
     interrupted.wait().await;
     Ok(())
 }

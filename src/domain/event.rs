@@ -3,6 +3,8 @@
 //! An event carries all that its effect needs (deadlines included), so that folding a ticket's events from nothing gives its
 //! stored rows, whatever the policy says by then. Customer text rides along in memory (`content`), and is not logged.
 
+mod payload;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,15 +13,16 @@ use super::agent::{Declared, NextDeclared, Profile, Reachability};
 use super::connector::Connector;
 use super::desk::LaneKey;
 use super::id::{AgentId, AgentNo, ConnectorId, DeskId, GroupNo, LaneNo, OfferId, QueueId, TicketId, TicketName};
-use super::leg::{EndedBy, Exclusion, LegRole};
+use super::leg::{EndedBy, Exclusion};
 use super::offer::{FailReason, Offer, OfferEnd};
 use super::record::DecisionRecord;
-use super::requirement::{Band, Channel, Expertise, Requirement};
+use super::requirement::{Channel, Expertise, Requirement};
 use super::ticket::{
     Axis, CancelReason, Content, EscalationReason, Hold, Infeasibility, Placing, Resolution, Transfer, TransferState,
     Visit,
 };
 use super::time::Time;
+pub use payload::{Birth, NewLeg, QueuedReason, SessionEnd, TicketChange};
 
 /// Who caused an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,97 +48,6 @@ pub struct Event {
     /// Dense over the ticket's decisions, from 1; 0 on what connectors do not see.
     pub ticket_seq: u32,
     pub body: Body,
-}
-
-/// Why a leg began to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QueuedReason {
-    Created,
-    /// Its schedule time came.
-    Scheduled,
-    Requeued,
-    HandlerLost,
-    Reopened,
-    /// Back from hold without its handler.
-    Resumed,
-    Transferred,
-    Escalated,
-    /// A transfer came back and the transferor was gone.
-    Returned,
-    /// Nobody took it in time: the queue's terminal destination.
-    Terminal,
-    Assigned,
-}
-
-/// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SessionEnd {
-    /// The agent, or the connector that held it, ended it.
-    Ended,
-    TakenOver,
-    /// No heartbeat for 30 s.
-    Lost,
-    AgentDeleted,
-}
-
-/// Everything a new leg starts with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NewLeg {
-    pub n: u8,
-    pub role: LegRole,
-    pub lane: LaneNo,
-    pub requirement: Requirement,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alternatives: Vec<Requirement>,
-    pub order_time: Time,
-    pub want: u8,
-    pub prefer: Option<AgentId>,
-    pub prefer_until: Option<Time>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exclusions: Vec<Exclusion>,
-    pub transfer: Option<u8>,
-}
-
-/// What a ticket starts with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Birth {
-    pub name: TicketName,
-    pub connector: ConnectorId,
-    pub instance: Arc<str>,
-    pub channel: Channel,
-    pub policy_rev: u32,
-    pub queue: QueueId,
-    pub band_asked: Option<Band>,
-    pub band: Band,
-    pub priority_asked: Option<u8>,
-    pub priority: u8,
-    pub category: Arc<str>,
-    pub language: Arc<str>,
-    pub parent: Option<TicketName>,
-    pub requirement: Requirement,
-    pub effective: Requirement,
-    pub preferred: Vec<AgentId>,
-    pub arrival_time: Time,
-    pub schedule_time: Option<Time>,
-    pub unassigned_due: Time,
-}
-
-/// What an update or a classification put in place of what was there; `None` leaves a field alone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct TicketChange {
-    pub queue: Option<QueueId>,
-    pub band: Option<Band>,
-    pub priority_asked: Option<Option<u8>>,
-    pub priority: Option<u8>,
-    pub category: Option<Arc<str>>,
-    pub language: Option<Arc<str>>,
-    pub requirement: Option<Requirement>,
-    pub effective: Option<Requirement>,
-    pub schedule_time: Option<Option<Time>>,
-    /// Names of the fields that the caller changed, as in the update mask.
-    pub fields: Vec<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -47,16 +47,14 @@ pub struct Queue {
     /// How long a preferred agent is tried first.
     pub prefer: Option<Span>,
     /// First-response target, for [`Ordering::Deadline`].
-    pub first_response: Span,
+    pub first_response: Option<Span>,
     pub max_waiting: Option<u32>,
     pub when_full: WhenFull,
 }
 
 impl Queue {
-    /// The defaults of the product. `Queue::of_channel(_, c)` differs between channels only through the `None`s.
-    pub fn of_channel(id: QueueId, channel: Channel) -> Queue {
-        let first_response =
-            if Self::default_band(channel) == Band::Live { Span::from_mins(2) } else { Span::from_hours(8) };
+    /// The defaults of the product: what differs between channels is left to the ticket's channel.
+    pub fn new(id: QueueId) -> Queue {
         Queue {
             id,
             band: None,
@@ -70,7 +68,7 @@ impl Queue {
             terminal: None,
             reopen_window: None,
             prefer: None,
-            first_response,
+            first_response: None,
             max_waiting: None,
             when_full: WhenFull::Refuse,
         }
@@ -125,5 +123,13 @@ impl Queue {
 
     pub fn prefer(&self, channel: Channel) -> Span {
         self.prefer.unwrap_or(if channel == Channel::Phone { Span::from_secs(30) } else { Span::from_secs(120) })
+    }
+
+    /// 1 s to 90 d.
+    pub fn first_response(&self, channel: Channel) -> Span {
+        self.first_response.unwrap_or(match Self::default_band(channel) {
+            Band::Emergency | Band::Live => Span::from_mins(2),
+            Band::Deferred => Span::from_hours(8),
+        })
     }
 }

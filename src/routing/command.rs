@@ -1,4 +1,7 @@
-//! Commands: everything that can be asked of a desk, decoded and checked for form, and which rows each one works on.
+//! Commands: everything that can be asked of a desk, decoded and checked for form.
+
+mod class;
+mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,9 +12,7 @@ use crate::domain::agent::{ChannelRule, Declared, Endpoint, OpenWork, Profile, R
 use crate::domain::connector::{Affinity, Connector};
 use crate::domain::desk::LaneKey;
 use crate::domain::event::{Actor, SessionEnd};
-use crate::domain::id::{
-    AgentId, AgentNo, ConnectorId, GroupNo, LaneNo, LegId, OfferId, QueueId, TicketId, TicketName,
-};
+use crate::domain::id::{AgentId, AgentNo, ConnectorId, GroupNo, LaneNo, LegId, OfferId, TicketId, TicketName};
 use crate::domain::leg::EndedBy;
 use crate::domain::offer::{DeclineReason, FailReason};
 use crate::domain::record::DecisionRecord;
@@ -20,6 +21,7 @@ use crate::domain::ticket::{
     Axis, CancelReason, Content, Customer, EscalationReason, Infeasibility, OnUnavailable, Release, Target,
 };
 use crate::domain::time::Time;
+pub use roots::Roots;
 
 /// A ticket as its connector asks for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -334,135 +336,6 @@ pub struct Proposed {
     pub agent: AgentId,
     pub number: AgentNo,
     pub session: u64,
-}
-
-/// The rows that a command works on, found without locks. The store adds what follows from them: a ticket brings its
-/// [`concerned agents`](crate::domain::ticket::Ticket::concerned_agents); an agent `with_work` brings the tickets of its open legs, and those waiting for it, with their agents.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Roots {
-    pub tickets: Vec<TicketId>,
-    pub agents: Vec<AgentId>,
-    pub agents_with_work: Vec<AgentId>,
-    pub conversations: Vec<(ConnectorId, Arc<str>)>,
-    /// Queues whose waiting legs are counted.
-    pub queues: Vec<QueueId>,
-}
-
-impl Command {
-    pub fn roots(&self) -> Roots {
-        let ticket = |ticket: &TicketId| Roots { tickets: vec![*ticket], ..Roots::default() };
-        let agent = |agent: &AgentId| Roots { agents: vec![agent.clone()], ..Roots::default() };
-        let with_work = |agent: &AgentId| Roots { agents_with_work: vec![agent.clone()], ..Roots::default() };
-        match self {
-            Command::CreateDesk { .. }
-            | Command::UpdateDesk { .. }
-            | Command::UpdatePolicy { .. }
-            | Command::CreateConnector { .. }
-            | Command::UpdateConnector { .. }
-            | Command::DeleteConnector { .. }
-            | Command::ConnectorPresence { .. }
-            | Command::Intern { .. }
-            | Command::Retire { .. } => Roots::default(),
-            Command::CreateAgent { agent: id, .. } => agent(id),
-            Command::UpdateAgent { agent, .. }
-            | Command::DeleteAgent { agent, .. }
-            | Command::SetAgentState { agent, .. }
-            | Command::ReportEndpoint { agent, .. }
-            | Command::StartSession { agent, .. }
-            | Command::EndSession { agent, .. }
-            | Command::TickAgent { agent } => with_work(agent),
-            Command::CreateTicket(new) => Roots {
-                tickets: vec![new.id],
-                agents: new.preferred.clone(),
-                conversations: new
-                    .content
-                    .conversation_keys
-                    .iter()
-                    .map(|key| (new.connector.clone(), key.clone()))
-                    .collect(),
-                ..Roots::default()
-            },
-            Command::UpdateTicket { ticket: id, .. }
-            | Command::CancelTicket { ticket: id, .. }
-            | Command::ResolveTicket { ticket: id, .. }
-            | Command::ReopenTicket { ticket: id, .. }
-            | Command::HoldTicket { ticket: id, .. }
-            | Command::ResumeTicket { ticket: id }
-            | Command::RequeueTicket { ticket: id, .. }
-            | Command::EscalateTicket { ticket: id, .. }
-            | Command::TickTicket { ticket: id } => ticket(id),
-            Command::AssignTicket { ticket, agent, .. } => {
-                Roots { tickets: vec![*ticket], agents: vec![agent.clone()], ..Roots::default() }
-            }
-            Command::TransferTicket { ticket, transfer } => {
-                let target = match &transfer.target {
-                    Target::Agent(agent) => vec![agent.clone()],
-                    Target::Requirement(_) | Target::Queue(_) => Vec::new(),
-                };
-                Roots { tickets: vec![*ticket], agents: target, ..Roots::default() }
-            }
-            Command::EndLeg { leg, .. }
-            | Command::FinishWrapUp { leg, .. }
-            | Command::Diagnose { leg, .. }
-            | Command::LiftExclusions { leg, .. }
-            | Command::Relane { leg, .. } => ticket(&leg.ticket),
-            Command::Propose { leg, agents, .. } => Roots {
-                tickets: vec![leg.ticket],
-                agents: agents.iter().map(|proposed| proposed.agent.clone()).collect(),
-                ..Roots::default()
-            },
-            Command::AcceptOffer { offer, .. }
-            | Command::DeclineOffer { offer, .. }
-            | Command::ConfirmOffer { offer }
-            | Command::FailOffer { offer, .. } => ticket(&offer.leg.ticket),
-        }
-    }
-
-    /// Class 0 frees capacity or ends work; 1 is the engine's own; then creation and transfers; 4 is administration. Inside a
-    /// batch a lower class is decided first, so that an accept beats the expiry that it raced.
-    pub fn class(&self) -> u8 {
-        match self {
-            Command::AcceptOffer { .. }
-            | Command::DeclineOffer { .. }
-            | Command::ConfirmOffer { .. }
-            | Command::FailOffer { .. }
-            | Command::EndLeg { .. }
-            | Command::FinishWrapUp { .. }
-            | Command::CancelTicket { .. }
-            | Command::ResolveTicket { .. } => 0,
-            Command::Propose { .. }
-            | Command::Diagnose { .. }
-            | Command::LiftExclusions { .. }
-            | Command::Relane { .. }
-            | Command::TickTicket { .. }
-            | Command::TickAgent { .. }
-            | Command::ConnectorPresence { .. }
-            | Command::EndSession { .. } => 1,
-            Command::CreateTicket(_)
-            | Command::UpdateTicket { .. }
-            | Command::ReopenTicket { .. }
-            | Command::HoldTicket { .. }
-            | Command::ResumeTicket { .. }
-            | Command::RequeueTicket { .. }
-            | Command::AssignTicket { .. }
-            | Command::EscalateTicket { .. }
-            | Command::TransferTicket { .. }
-            | Command::SetAgentState { .. }
-            | Command::ReportEndpoint { .. }
-            | Command::StartSession { .. } => 2,
-            Command::CreateDesk { .. }
-            | Command::UpdateDesk { .. }
-            | Command::UpdatePolicy { .. }
-            | Command::CreateConnector { .. }
-            | Command::UpdateConnector { .. }
-            | Command::DeleteConnector { .. }
-            | Command::Intern { .. }
-            | Command::Retire { .. }
-            | Command::CreateAgent { .. }
-            | Command::UpdateAgent { .. }
-            | Command::DeleteAgent { .. } => 4,
-        }
-    }
 }
 
 /// What a command came to. Stored under its request id and rendered again for a repeat.

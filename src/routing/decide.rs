@@ -25,6 +25,7 @@ mod update;
 
 pub use create::{Plan, plan};
 pub use place::leg_key;
+pub use propose::LIFT_AFTER;
 
 use super::command::{Answer, Command};
 use super::reject::Reject;
@@ -45,7 +46,7 @@ pub struct Decision {
 pub fn decide(ws: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<Decision, Reject> {
     let mut draft = Draft::new(ws, actor.clone(), now);
     let answer = dispatch(&mut draft, command)?;
-    agents::after_current(&mut draft)?;
+    agents::after_current(&mut draft);
     Ok(Decision { events: draft.into_events(), answer })
 }
 

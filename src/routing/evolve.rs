@@ -50,7 +50,7 @@ fn settle(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
     ticket.update_time = event.at;
     ticket.ticket_seq = ticket.ticket_seq.max(event.ticket_seq);
     ticket.state = state_of(ticket);
-    if ticket.state == TicketState::Assigned && ticket.active_leg().is_some() {
+    if ticket.active_leg().is_some() && ticket.pending_leg().is_none() {
         ticket.unassigned_due = None;
     }
     ticket.next_due_at = due::of_ticket(ticket);

@@ -1,1 +1,202 @@
-//! SQLite.
+//! The embedded store: one SQLite file in a directory that one process owns.
+//!
+//! A single connection writes, each transaction from `BEGIN IMMEDIATE` on; a few others read. Every statement takes whole sets
+//! as JSON lists (`json_each`), so that a batch of commands costs a fixed number of them.
+
+mod changes;
+mod load;
+mod log;
+mod open;
+#[cfg(test)]
+mod plans;
+mod reads;
+mod rows;
+mod scope;
+mod statements;
+mod transact;
+mod upkeep;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::Arc;
+
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use super::{Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work};
+use crate::clock::Clock;
+use crate::domain::agent::Agent;
+use crate::domain::connector::Connector;
+use crate::domain::event::Entry;
+use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use crate::domain::log::{LogRow, Selection};
+use crate::domain::ticket::Ticket;
+use crate::domain::time::Time;
+use crate::routing::workset::Scope;
+use scope::Scopes;
+
+pub struct SqliteStore {
+    /// One connection.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    clock: Clock,
+    incarnation: u64,
+    scopes: Scopes,
+    /// Held as long as the store lives.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Waits for the statements under way and closes every connection, which folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+impl Store for SqliteStore {
+    async fn transact<T, F>(&self, requests: Vec<Request>, work: F) -> Result<Committed<T>, Error>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Loaded) -> Work<'a, T> + Send + 'static,
+    {
+        transact::transact(self, requests, work).await
+    }
+
+    async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {
+        if let Some(scope) = self.scopes.find(desk) {
+            return Ok(Some(scope));
+        }
+        Ok(reads::scopes(&self.readers, BTreeSet::from([desk.clone()])).await?.pop())
+    }
+
+    async fn list_desks(&self, tenant: &TenantId, page: Page<DeskId>) -> Result<Vec<Scope>, Error> {
+        let keys = reads::list_desks(&self.readers, tenant, page).await?;
+        reads::scopes(&self.readers, keys).await
+    }
+
+    async fn all_desks(&self) -> Result<Vec<DeskKey>, Error> {
+        reads::all_desks(&self.readers).await
+    }
+
+    async fn head(&self, desk: &DeskKey) -> Result<Option<(u64, u64)>, Error> {
+        reads::head(&self.readers, desk).await
+    }
+
+    async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
+        upkeep::next_epoch(self, desk).await
+    }
+
+    async fn get_agent(&self, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
+        reads::agent(&self.readers, desk, agent).await
+    }
+
+    async fn list_agents(
+        &self,
+        desk: &DeskKey,
+        deleted_too: bool,
+        page: Page<AgentId>,
+    ) -> Result<Vec<Arc<Agent>>, Error> {
+        reads::agents(&self.readers, desk, deleted_too, page).await
+    }
+
+    async fn list_connectors(&self, desk: &DeskKey, page: Page<ConnectorId>) -> Result<Vec<Arc<Connector>>, Error> {
+        reads::connectors(&self.readers, desk, page).await
+    }
+
+    async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {
+        reads::ticket(&self.readers, desk, ticket).await
+    }
+
+    async fn list_tickets(
+        &self,
+        desk: &DeskKey,
+        filter: &TicketFilter,
+        page: Page<(Time, TicketId)>,
+    ) -> Result<Vec<Arc<Ticket>>, Error> {
+        reads::tickets(&self.readers, desk, filter, page).await
+    }
+
+    async fn open_tickets(&self, desk: &DeskKey, page: Page<TicketId>) -> Result<Vec<Arc<Ticket>>, Error> {
+        reads::open_tickets(&self.readers, desk, page).await
+    }
+
+    async fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> Result<Vec<Arc<Ticket>>, Error> {
+        reads::work_of(&self.readers, desk, agent).await
+    }
+
+    async fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
+        reads::ahead(&self.readers, desk, queue, key).await
+    }
+
+    async fn waiting_with_amounts(&self, desk: &DeskKey) -> Result<Vec<LegId>, Error> {
+        reads::waiting_with_amounts(&self.readers, desk).await
+    }
+
+    async fn log_after(
+        &self,
+        desk: &DeskKey,
+        selection: &Selection,
+        after: u64,
+        limit: u32,
+    ) -> Result<(Vec<LogRow>, u64), Error> {
+        log::after(&self.readers, desk, selection, after, limit).await
+    }
+
+    async fn last_matching(&self, desk: &DeskKey, selection: &Selection, upto: u64) -> Result<u64, Error> {
+        log::last_matching(&self.readers, desk, selection, upto).await
+    }
+
+    async fn first_seq(&self, desk: &DeskKey, since: Time) -> Result<u64, Error> {
+        log::first_seq(&self.readers, desk, since).await
+    }
+
+    async fn ticket_events(
+        &self,
+        desk: &DeskKey,
+        ticket: TicketId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<Entry>>, Error> {
+        log::of_ticket(&self.readers, desk, ticket, after, limit).await
+    }
+
+    async fn events_after(&self, desk: &DeskKey, after: u64, limit: u32) -> Result<Vec<Arc<Entry>>, Error> {
+        log::of_desk(&self.readers, desk, after, limit).await
+    }
+
+    async fn due_before(&self, now: Time, limit: u32) -> Result<Vec<Due>, Error> {
+        reads::due_before(&self.readers, now, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Time>, Error> {
+        reads::next_due(&self.readers).await
+    }
+
+    fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
+        upkeep::subscribe(self, desk, connector).await
+    }
+
+    async fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<u64, Error> {
+        upkeep::acked(self, desk, connector).await
+    }
+
+    async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
+        upkeep::save_acked(self, &acks).await
+    }
+
+    async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {
+        reads::policy(&self.readers, desk, revision).await
+    }
+
+    async fn retire(&self, dedup_before: Time, events_before: Time, limit: u32) -> Result<u64, Error> {
+        upkeep::retire(self, dedup_before, events_before, limit).await
+    }
+}

@@ -164,12 +164,7 @@ pub(super) fn set_state(
 }
 
 /// Declares a state now: BREAK and OFFLINE return pending offers at once, without a miss.
-pub(super) fn apply_state(
-    draft: &mut Draft<'_>,
-    row: &Agent,
-    declared: &Declared,
-    open_work: OpenWork,
-) -> Result<(), Reject> {
+fn apply_state(draft: &mut Draft<'_>, row: &Agent, declared: &Declared, open_work: OpenWork) -> Result<(), Reject> {
     let why = match declared {
         Declared::Ready => None,
         Declared::Break { .. } => Some(RevokeReason::AgentOnBreak),
@@ -180,8 +175,9 @@ pub(super) fn apply_state(
         let (agent, declared) = (row.id.clone(), declared.clone());
         draft.emit_desk(Body::AgentDeclared { agent, declared, next: None });
     }
-    if let Some(why) = why {
-        leave_duty(draft, row, why)?;
+    match why {
+        Some(why) => leave_duty(draft, row, why)?,
+        None => transfer::arrived(draft, &row.id)?,
     }
     if *declared == Declared::Offline && open_work == OpenWork::Requeue {
         requeue_work(draft, row, false)?;
@@ -191,6 +187,12 @@ pub(super) fn apply_state(
 
 /// Takes back this agent's pending offers and ends what waits for them alone.
 pub(super) fn leave_duty(draft: &mut Draft<'_>, row: &Agent, why: RevokeReason) -> Result<(), Reject> {
+    return_offers(draft, row, why)?;
+    prefer_nobody(draft, &row.id)
+}
+
+/// Takes back this agent's pending offers, without a miss.
+pub(super) fn return_offers(draft: &mut Draft<'_>, row: &Agent, why: RevokeReason) -> Result<(), Reject> {
     for ticket in tickets_of(draft, &row.id) {
         let pending = ticket.legs.iter().flat_map(|leg| leg.pending_offers());
         let mine: Vec<_> = pending.filter(|offer| offer.agent == row.id).map(|offer| offer.id).collect();
@@ -199,7 +201,7 @@ pub(super) fn leave_duty(draft: &mut Draft<'_>, row: &Agent, why: RevokeReason) 
             transfer::offer_lost(draft, offer.leg)?;
         }
     }
-    prefer_nobody(draft, &row.id)
+    Ok(())
 }
 
 /// Ends the preference of waiting legs for an agent who takes nothing new.
@@ -227,13 +229,13 @@ pub(super) fn requeue_work(draft: &mut Draft<'_>, row: &Agent, all: bool) -> Res
             let accepted = leg.offers.iter().find(|offer| offer.state == OfferState::Accepted);
             if let Some(offer) = accepted {
                 offers::revoke(draft, offer.id, RevokeReason::AgentOffline);
-                transfer::offer_lost(draft, offer.id.leg)?;
             }
         } else if let Some(leg) = mine(LegState::Active) {
             requeue::give_back(draft, &ticket, leg.n, QueuedReason::Requeued, None)?;
         }
     }
-    Ok(())
+    // What was connecting may have been waiting for this agent alone.
+    prefer_nobody(draft, &row.id)
 }
 
 /// The tickets in the working set that this agent is on, or that wait for them.
@@ -268,12 +270,13 @@ pub(super) fn report_endpoint(
 }
 
 /// A state that was to apply after the current work: it applies once nothing is held.
-pub(super) fn after_current(draft: &mut Draft<'_>) -> Result<(), Reject> {
+pub(super) fn after_current(draft: &mut Draft<'_>) {
     let touched: Vec<Arc<Agent>> = draft.ws().agents.own().values().cloned().collect();
     for row in touched.iter().filter(|row| row.holds_nothing()) {
+        // Nothing is held, so there are no offers to return; what still prefers the agent does so for a limited time.
         if let Some(next) = row.next_declared.clone() {
-            apply_state(draft, row, &next.declared, next.open_work)?;
+            let agent = row.id.clone();
+            draft.emit_desk(Body::AgentDeclared { agent, declared: next.declared, next: None });
         }
     }
-    Ok(())
 }

@@ -45,6 +45,10 @@ fn offer(draft: &mut Draft<'_>, ticket: &Ticket, row: &Agent) -> Result<(), Reje
     if !row.on_duty() {
         return Err(Reject::AgentUnavailable { agent: row.id.clone(), why: "not on duty" });
     }
+    let asked = ticket.pending_leg().filter(|leg| leg.prefer.as_ref() == Some(&row.id) && leg.prefer_until.is_none());
+    if asked.is_some_and(|leg| leg.transfer.is_none()) {
+        return Ok(());
+    }
     let next = Next { prefer: Some((row.id.clone(), None)), ..Next::again(QueuedReason::Assigned) };
     next_leg(draft, ticket, &next)?;
     clear(draft, ticket)?;
@@ -55,11 +59,6 @@ fn offer(draft: &mut Draft<'_>, ticket: &Ticket, row: &Agent) -> Result<(), Reje
 fn force(draft: &mut Draft<'_>, ticket: &Ticket, row: &Agent, reason: &Arc<str>) -> Result<(), Reject> {
     if reason.is_empty() {
         return Err(Reject::field("reason", "is required with FORCE: it is written to the log"));
-    }
-    let own_offer =
-        ticket.pending_leg().is_some_and(|leg| leg.offers.iter().any(|offer| offer.is_open() && offer.agent == row.id));
-    if !own_offer && !row.has_room(ticket.channel) {
-        return Err(Reject::NoRoom { agent: row.id.clone() });
     }
     let next = Next::again(QueuedReason::Assigned);
     let leg = next_leg(draft, ticket, &next)?.n;
@@ -74,6 +73,10 @@ fn force(draft: &mut Draft<'_>, ticket: &Ticket, row: &Agent, reason: &Arc<str>)
     queue_again(draft, &ticket, next)?;
     let ticket = draft.ticket(ticket.id)?;
     let row = draft.agent(&row.id)?;
+    // Room is looked at once the agent's own offer of this ticket, if any, is taken back.
+    if !row.has_room(ticket.channel) {
+        return Err(Reject::NoRoom { agent: row.id.clone() });
+    }
     put_on(draft, &ticket, leg, &row, reason);
     Ok(())
 }

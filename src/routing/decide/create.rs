@@ -8,7 +8,7 @@ use super::place::{lane_for, lane_of};
 use crate::domain::connector::{Connector, Reach};
 use crate::domain::desk::LaneKey;
 use crate::domain::event::{Birth, Body, NewLeg};
-use crate::domain::id::{LaneNo, LegId, QueueId};
+use crate::domain::id::{AgentId, LaneNo, LegId, QueueId};
 use crate::domain::leg::LegRole;
 use crate::domain::requirement::{Band, Requirement};
 use crate::domain::time::{Span, Time};
@@ -85,7 +85,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, new: &NewTicket) -> Result<Answer, R
     let birth = birth(new, policy.revision, &class, &queue, draft.now());
     let leg = match birth.schedule_time {
         Some(_) => None,
-        None => Some(Box::new(first_leg(&scope, new, &class, &queue, draft.now())?)),
+        None => Some(Box::new(first_leg(&scope, new, first_preferred(draft, new), &class, &queue, draft.now())?)),
     };
     let content = Some(Arc::new(new.content.clone()));
     draft.emit(new.id, Body::Created { birth: Box::new(birth), leg, content });
@@ -115,7 +115,8 @@ fn facts(new: &NewTicket) -> Facts<'_> {
 
 fn first_order_time(queue: &Queue, new: &NewTicket, priority: u8, now: Time) -> Time {
     let arrival = new.arrival_time.unwrap_or(now).min(now);
-    let age = Age { arrival, enqueue: now, priority, customer_turn: Span::ZERO, target: queue.first_response };
+    let age =
+        Age { arrival, enqueue: now, priority, customer_turn: Span::ZERO, target: queue.first_response(new.channel) };
     order_time(queue.ordering, age)
 }
 
@@ -223,8 +224,19 @@ fn birth(new: &NewTicket, policy_rev: u32, class: &Class, queue: &Queue, now: Ti
     }
 }
 
-fn first_leg(scope: &Scope, new: &NewTicket, class: &Class, queue: &Queue, now: Time) -> Result<NewLeg, Reject> {
-    let prefer = new.preferred.first().cloned();
+/// The first of the preferred agents who is on duty.
+fn first_preferred(draft: &Draft<'_>, new: &NewTicket) -> Option<AgentId> {
+    new.preferred.iter().find(|agent| draft.agent(agent).is_ok_and(|row| row.on_duty())).cloned()
+}
+
+fn first_leg(
+    scope: &Scope,
+    new: &NewTicket,
+    prefer: Option<AgentId>,
+    class: &Class,
+    queue: &Queue,
+    now: Time,
+) -> Result<NewLeg, Reject> {
     Ok(NewLeg {
         n: 1,
         role: LegRole::Handle,
@@ -237,5 +249,6 @@ fn first_leg(scope: &Scope, new: &NewTicket, class: &Class, queue: &Queue, now: 
         prefer,
         exclusions: Vec::new(),
         transfer: None,
+        pause_until: None,
     })
 }

@@ -87,7 +87,7 @@ impl<'a> Draft<'a> {
     /// The ticket's queue under its pinned policy.
     pub fn queue(&self, ticket: &Ticket) -> Queue {
         let policy = self.policy(ticket);
-        policy.queue(&ticket.queue).cloned().unwrap_or_else(|| Queue::of_channel(ticket.queue.clone(), ticket.channel))
+        policy.queue(&ticket.queue).cloned().unwrap_or_else(|| Queue::new(ticket.queue.clone()))
     }
 
     /// Adds a ticket's event, applied at once. Decisions get the ticket's next number.

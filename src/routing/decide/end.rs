@@ -27,12 +27,16 @@ pub(super) fn leg(draft: &mut Draft<'_>, id: LegId, by: EndedBy) -> Result<Answe
             });
         }
     }
+    if ticket.state == TicketState::OnHold {
+        // Nobody is left who could come back from it.
+        draft.emit(ticket.id, Body::Resumed {});
+    }
     if by == EndedBy::Customer {
         // Nobody is left to hand over.
-        offers::end_all(draft, &ticket, RevokeReason::Cancelled, by, TransferState::Cancelled)?;
-    } else {
-        contact(draft, &ticket, &leg, by, true);
+        offers::withdraw_all(draft, &ticket, RevokeReason::Cancelled, TransferState::Cancelled)?;
     }
+    let ticket = draft.ticket(ticket.id)?;
+    contact(draft, &ticket, &leg, by, true);
     after_contact(draft, &ticket, &Arc::from(""))?;
     Ok(Answer::Leg { leg: id })
 }

@@ -7,7 +7,7 @@ use super::{cancel, end, transfer};
 use crate::domain::agent::Reachability;
 use crate::domain::event::Body;
 use crate::domain::id::{LegId, OfferId};
-use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, LegState};
+use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, Leg, LegState};
 use crate::domain::offer::{DeclineReason, FailReason, Offer, OfferEnd, OfferState, RevokeReason};
 use crate::domain::ticket::{CancelReason, Ticket, TransferState, Visit};
 use crate::domain::time::Time;
@@ -25,8 +25,8 @@ pub(super) fn accept(
     device: &Arc<str>,
     connected: bool,
 ) -> Result<Answer, Reject> {
-    let (_, _, offer) = draft.offer(id)?;
-    check_session(draft, &offer, session)?;
+    let (_, leg, offer) = draft.offer(id)?;
+    check_session(draft, &leg, &offer, session)?;
     match offer.state {
         OfferState::Pending if draft.now() <= offer.lapse_time => take(draft, id, device, connected)?,
         // Its timer is late; the answer is the same as if it were not.
@@ -65,7 +65,7 @@ pub(super) fn decline(
     reason: DeclineReason,
 ) -> Result<Answer, Reject> {
     let (ticket, leg, offer) = draft.offer(id)?;
-    check_session(draft, &offer, session)?;
+    check_session(draft, &leg, &offer, session)?;
     if offer.state == OfferState::Declined && offer.end == Some(OfferEnd::Declined(reason)) {
         return Ok(Answer::Offer { offer: id });
     }
@@ -111,7 +111,8 @@ pub(super) fn fail(draft: &mut Draft<'_>, id: OfferId, reason: FailReason) -> Re
     if reason == FailReason::CustomerUnreachable {
         return Err(Reject::Unsupported { field: "reason", what: "call-backs do not exist yet" });
     }
-    if offer.end == Some(OfferEnd::Failed(reason)) {
+    let gone_before = reason == FailReason::CustomerGone && ticket.cancel_reason == Some(CancelReason::CustomerLeft);
+    if offer.end == Some(OfferEnd::Failed(reason)) || gone_before {
         return Ok(Answer::Offer { offer: id });
     }
     let answered_by_endpoint = offer.state == OfferState::Pending;
@@ -186,15 +187,26 @@ pub(super) fn end_all(
     by: EndedBy,
     state: TransferState,
 ) -> Result<(), Reject> {
+    withdraw_all(draft, ticket, reason, state)?;
+    for leg in ticket.legs.iter().filter(|leg| leg.state == LegState::Active) {
+        end::contact(draft, ticket, leg, by, false);
+    }
+    Ok(())
+}
+
+/// Takes back what is pending, and the hand-over that it was for.
+pub(super) fn withdraw_all(
+    draft: &mut Draft<'_>,
+    ticket: &Ticket,
+    reason: RevokeReason,
+    state: TransferState,
+) -> Result<(), Reject> {
     if let Some(open) = ticket.open_transfer() {
         let (transfer, hops) = (open.n, ticket.hops);
         draft.emit(ticket.id, Body::TransferMoved { transfer, state, to_agent: None, hops, visits: Vec::new() });
     }
     for leg in ticket.legs.iter().filter(|leg| leg.state.is_pending()) {
         withdraw(draft, LegId { ticket: ticket.id, leg: leg.n }, reason)?;
-    }
-    for leg in ticket.legs.iter().filter(|leg| leg.state == LegState::Active) {
-        end::contact(draft, ticket, leg, by, false);
     }
     Ok(())
 }
@@ -218,11 +230,19 @@ fn exclusion(now: Time, offer: &Offer, reason: ExclusionReason, until: Option<Ti
     Exclusion { agent: offer.agent.clone(), reason, since: now, until }
 }
 
-fn check_session(draft: &Draft<'_>, offer: &Offer, session: u64) -> Result<(), Reject> {
-    let agent = draft.ws().agents.get(&offer.agent);
-    let current = agent.and_then(|agent| agent.session.as_ref()).map_or(0, |session| session.epoch);
-    // An offer that ended with its session says so itself: that is the more useful answer.
-    if session == offer.session && (session == current || !offer.is_open()) {
+/// The session must be the one that was offered, and still the agent's. An offer that is over says so itself, whatever the agent's
+/// session is by now: that is the more useful answer.
+fn check_session(draft: &Draft<'_>, leg: &Leg, offer: &Offer, session: u64) -> Result<(), Reject> {
+    if !offer.is_open() {
+        return Ok(());
+    }
+    let current = if leg.state.is_open() {
+        let agent = draft.ws().agents.get(&offer.agent);
+        agent.and_then(|agent| agent.session.as_ref()).map_or(0, |session| session.epoch)
+    } else {
+        offer.session
+    };
+    if session == offer.session && session == current {
         return Ok(());
     }
     Err(Reject::SessionStale { agent: offer.agent.clone(), current })

@@ -55,7 +55,7 @@ pub(super) fn order_in(queue: &Queue, ticket: &Ticket, priority: u8, now: Time) 
         enqueue: ticket.enqueue_time.unwrap_or(now),
         priority,
         customer_turn: ticket.customer_turn + running,
-        target: queue.first_response,
+        target: queue.first_response(ticket.channel),
     };
     order_time(queue.ordering, age)
 }
@@ -77,6 +77,13 @@ pub(super) struct Next {
 }
 
 impl Next {
+    /// A parked ticket's time has come: its preferred agent is tried first.
+    pub fn scheduled(draft: &Draft<'_>, ticket: &Ticket) -> Next {
+        let until = draft.now() + draft.queue(ticket).prefer(ticket.channel);
+        let prefer = ticket.preferred.first().cloned().map(|agent| (agent, Some(until)));
+        Next { prefer, ..Next::again(QueuedReason::Scheduled) }
+    }
+
     /// The same work again, for the reason given.
     pub fn again(reason: QueuedReason) -> Next {
         Next { role: LegRole::Handle, reason, place: None, prefer: None, transfer: None }
@@ -106,6 +113,7 @@ pub(super) fn next_leg(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Resul
         prefer_until,
         exclusions: Vec::new(),
         transfer: next.transfer,
+        pause_until: None,
     })
 }
 
@@ -123,7 +131,7 @@ pub(super) fn queue_again(draft: &mut Draft<'_>, ticket: &Ticket, next: Next) ->
 
 fn queue_of(policy: &Policy, ticket: &Ticket, place: Option<&Placing>) -> Queue {
     let id: &QueueId = place.map_or(&ticket.queue, |place| &place.queue);
-    policy.queue(id).cloned().unwrap_or_else(|| Queue::of_channel(id.clone(), ticket.channel))
+    policy.queue(id).cloned().unwrap_or_else(|| Queue::new(id.clone()))
 }
 
 /// How the agent is reached on a channel: their endpoint there, else their session's desktop through no connector.

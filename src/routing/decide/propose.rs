@@ -1,5 +1,7 @@
 //! What the index proposes and the engine finds out: offers, diagnoses, lifted exclusions, lanes derived again.
 
+use std::collections::BTreeSet;
+
 use super::draft::Draft;
 use super::place::{accepts_by_itself, lane_of, reached};
 use super::{offers, transfer};
@@ -30,7 +32,13 @@ pub(super) fn decide(
     if leg.pause_until.is_some() {
         return Err(Reject::Stale);
     }
-    let fit: Vec<_> = agents.iter().filter_map(|proposed| takes(draft, &ticket, &leg, proposed)).collect();
+    if transfer::deserted(draft, id)? {
+        return Ok(Answer::Leg { leg: id });
+    }
+    let mut seen = BTreeSet::new();
+    let once = agents.iter().filter(|proposed| seen.insert(&proposed.agent));
+    let fit = once.filter_map(|proposed| takes(draft, &ticket, &leg, proposed));
+    let fit: Vec<_> = fit.take(usize::from(leg.want)).collect();
     if fit.is_empty() {
         return Err(Reject::Stale);
     }
@@ -101,7 +109,9 @@ pub(super) fn diagnose(
         return Err(Reject::Stale);
     }
     draft.emit(id.ticket, Body::Infeasible { leg: id.leg, infeasibility });
-    transfer::diagnosed(draft, id, infeasibility)?;
+    if !transfer::deserted(draft, id)? {
+        transfer::diagnosed(draft, id, infeasibility)?;
+    }
     Ok(Answer::Leg { leg: id })
 }
 

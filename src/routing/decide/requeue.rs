@@ -18,7 +18,9 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, prefer_handler: bool) 
         Some(held) => held,
         None if ticket.state == TicketState::Assigned && ticket.pending_leg().is_none() => {
             // The contact is over and its owner has kept it until now.
-            let next = Next::again(QueuedReason::Requeued);
+            let until = draft.now() + draft.policy(&ticket).limits.requeue_prefer;
+            let prefer = ticket.owner.clone().filter(|_| prefer_handler).map(|owner| (owner, Some(until)));
+            let next = Next { prefer, ..Next::again(QueuedReason::Requeued) };
             queue_again(draft, &ticket, next)?;
             return Ok(Answer::Ticket { ticket: id });
         }
@@ -51,6 +53,9 @@ pub(super) fn give_back(
     let looking = ticket.pending_leg().is_some();
     if !looking {
         next_leg(draft, ticket, &next)?;
+    }
+    if ticket.state == TicketState::OnHold {
+        draft.emit(ticket.id, Body::Resumed {});
     }
     let agent = ticket.leg(n).and_then(|leg| leg.agent.clone()).expect("an ACTIVE leg has a handler");
     let ended_by = if reason == QueuedReason::HandlerLost { EndedBy::System } else { EndedBy::Agent };

@@ -34,11 +34,9 @@ pub(super) fn decide(
         check_concession(draft, &ticket, authority, amount.as_ref())?;
     }
     let handler = ticket.handler().or(ticket.owner.as_ref()).cloned();
-    let untouched = ticket.hops == 0 && ticket.functional_level == 0 && ticket.hierarchical_level == 0;
-    let never_reopened = ticket.resolution.is_none();
     let resolution = Resolution {
         code: new.code.clone(),
-        first_contact: new.first_contact.unwrap_or(untouched && never_reopened),
+        first_contact: new.first_contact.unwrap_or(at_first_contact(&ticket)),
         concession: new.concession.clone(),
         agent: handler,
     };
@@ -52,9 +50,15 @@ pub(super) fn decide(
     Ok(Answer::Ticket { ticket: id })
 }
 
+/// Neither handed on nor reopened before.
+fn at_first_contact(ticket: &Ticket) -> bool {
+    let moved = ticket.hops > 0 || ticket.functional_level > 0 || ticket.hierarchical_level > 0;
+    !moved && ticket.resolution.is_none()
+}
+
 /// Resolved by its queue when the contact and its wrap-up were over.
 pub(super) fn by_itself(draft: &mut Draft<'_>, ticket: &Ticket, code: &Arc<str>) {
-    let first_contact = ticket.hops == 0 && ticket.functional_level == 0 && ticket.hierarchical_level == 0;
+    let first_contact = at_first_contact(ticket);
     let resolution = Resolution { code: code.clone(), first_contact, concession: None, agent: ticket.owner.clone() };
     finish(draft, ticket, resolution, None);
 }
@@ -74,9 +78,9 @@ fn check_concession(
     authority: &Arc<str>,
     amount: Option<&Amount>,
 ) -> Result<(), Reject> {
-    let handler = ticket.handler().ok_or(Reject::TicketState {
+    let handler = ticket.handler().or(ticket.owner.as_ref()).ok_or(Reject::TicketState {
         state: ticket.state,
-        needed: "a concession is made by the agent who is handling the ticket",
+        needed: "a concession is made by an agent: nobody has handled the ticket yet",
     })?;
     let agent = draft.agent(handler)?;
     let need = Requirement { authorities: [(authority.clone(), amount.cloned())].into(), ..Requirement::default() };
@@ -94,6 +98,14 @@ pub(super) fn reopen(draft: &mut Draft<'_>, id: TicketId, reason: &Arc<str>) -> 
             state: ticket.state,
             needed: "only a RESOLVED ticket is reopened, within its queue's reopen window",
         });
+    }
+    for key in &ticket.content.conversation_keys {
+        // A newer ticket may have taken the conversation meanwhile.
+        let held = draft.ws().conversations.get(&(ticket.connector.clone(), key.clone()));
+        if let Some(other) = held.and_then(|held| *held.as_ref()) {
+            let name = draft.ticket(other).map_or_else(|_| other.default_name(), |row| row.name.clone());
+            return Err(Reject::ConversationInUse { key: key.to_string(), ticket: name });
+        }
     }
     let queue = draft.queue(&ticket);
     let unassigned_due = draft.now() + queue.unassigned_timeout(ticket.channel);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::agents::{leave_duty, tickets_of};
+use super::agents::{leave_duty, return_offers, tickets_of};
 use super::draft::Draft;
+use super::transfer;
 use crate::domain::agent::{Agent, Session};
 use crate::domain::event::{Body, SessionEnd};
 use crate::domain::id::AgentId;
+use crate::domain::leg::LegState;
 use crate::domain::offer::RevokeReason;
 use crate::domain::requirement::Channel;
 use crate::routing::command::{Answer, SessionMode};
@@ -24,7 +26,9 @@ pub(super) fn start(
 ) -> Result<Answer, Reject> {
     let row = draft.agent(id)?;
     let Some(session) = &row.session else {
-        return Ok(fresh(draft, &row, device, secret_hash));
+        let answer = fresh(draft, &row, device, secret_hash);
+        transfer::arrived(draft, id)?;
+        return Ok(answer);
     };
     let knows_secret = shown_hash == Some(&session.secret_hash);
     match mode {
@@ -32,7 +36,8 @@ pub(super) fn start(
         SessionMode::Join => Err(Reject::SessionHeld { agent: id.clone() }),
         SessionMode::TakeOver => {
             let (agent, epoch) = (id.clone(), session.epoch);
-            leave_duty(draft, &row, RevokeReason::SessionEnded)?;
+            // The agent is still there: what waits for them goes on waiting, and is offered under the new epoch.
+            return_offers(draft, &row, RevokeReason::SessionEnded)?;
             draft.emit_desk(Body::SessionEnded { agent, epoch, reason: SessionEnd::TakenOver, lost_until: None });
             let row = draft.agent(id)?;
             Ok(fresh(draft, &row, device, secret_hash))
@@ -75,10 +80,14 @@ pub(super) fn end(draft: &mut Draft<'_>, id: &AgentId, epoch: u64, reason: Sessi
     let lost = reason == SessionEnd::Lost;
     let mut lost_until = None;
     for ticket in tickets_of(draft, id).into_iter().filter(|_| lost) {
-        let held = ticket.active_leg().filter(|leg| leg.agent.as_ref() == Some(id)).map(|leg| leg.n);
-        if let Some(leg) = held {
-            let requeue_time = (ticket.channel != Channel::Phone).then(|| draft.now() + grace);
+        let requeue_time = (ticket.channel != Channel::Phone).then(|| draft.now() + grace);
+        let held: Vec<_> = ticket.open_legs().filter(|leg| leg.agent.as_ref() == Some(id)).collect();
+        // A leg that is connecting may still become ACTIVE: it is given back with the others then.
+        if held.iter().any(|leg| matches!(leg.state, LegState::Connecting | LegState::Active)) {
             lost_until = lost_until.or(requeue_time);
+        }
+        let active = held.into_iter().find(|leg| leg.state == LegState::Active).map(|leg| leg.n);
+        if let Some(leg) = active {
             draft.emit(ticket.id, Body::HandlerLost { leg, agent: id.clone(), requeue_time });
         }
     }

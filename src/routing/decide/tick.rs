@@ -45,7 +45,7 @@ fn fire(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject> {
         return transfer::give_back(draft, ticket, open);
     }
     match ticket.state {
-        TicketState::Open => queue_again(draft, ticket, Next::again(QueuedReason::Scheduled)),
+        TicketState::Open => queue_again(draft, ticket, Next::scheduled(draft, ticket)),
         TicketState::Queued => unassigned(draft, ticket),
         TicketState::Assigned => forgotten(draft, ticket),
         TicketState::OnHold => hold::back(draft, ticket),
@@ -111,8 +111,12 @@ fn unassigned(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Its owner kept it after the contact and did nothing since: it is queued again, for them first.
+/// Its owner kept it after the contact and did nothing since: it is queued again, for them first. A hand-over that nobody
+/// took in time goes back.
 fn forgotten(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject> {
+    if let Some(open) = ticket.open_transfer() {
+        return transfer::give_back(draft, ticket, open);
+    }
     let until = draft.now() + draft.queue(ticket).prefer(ticket.channel);
     let prefer = ticket.owner.clone().map(|owner| (owner, Some(until)));
     queue_again(draft, ticket, Next { prefer, ..Next::again(QueuedReason::Requeued) })

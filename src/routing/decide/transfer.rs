@@ -20,6 +20,7 @@ use crate::domain::requirement::Requirement;
 use crate::domain::ticket::{
     Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer, TransferState, Visit,
 };
+use crate::domain::time::Time;
 use crate::routing::command::{Answer, NewTransfer};
 use crate::routing::lanes::satisfies;
 use crate::routing::reject::{Reject, Violation};
@@ -86,7 +87,8 @@ pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note
     let prefer = moving.named.clone().map(|agent| (agent, None));
     let next =
         Next { role: moving.role, reason: moving.reason, place: Some(moving.place.clone()), prefer, transfer: Some(n) };
-    let leg = leg_for(draft, ticket, &next)?;
+    let mut leg = leg_for(draft, ticket, &next)?;
+    leg.pause_until = waits_for(draft, ticket, &moving)?;
     requeue::withdraw_pending(draft, ticket, RevokeReason::Superseded)?;
     let from = ticket.active_leg();
     let transfer = Transfer {
@@ -117,6 +119,28 @@ pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note
     let unassigned_due = Some(draft.now() + draft.queue(ticket).unassigned_timeout(ticket.channel));
     draft.emit(ticket.id, Body::Queued { reason: next.reason, leg: Box::new(leg), place: None, unassigned_due });
     Ok(n)
+}
+
+/// A leg for a named agent who is off duty is matched with nobody until that agent comes, or the hand-over goes back.
+fn waits_for(draft: &Draft<'_>, ticket: &Ticket, moving: &Moving) -> Result<Option<Time>, Reject> {
+    let Some(named) = &moving.named else { return Ok(None) };
+    let there = draft.agent(named)?.on_duty();
+    Ok((!there).then(|| draft.now() + draft.queue(ticket).unassigned_timeout(ticket.channel)))
+}
+
+/// The agent came on duty: legs that waited for them alone are matched again.
+pub(super) fn arrived(draft: &mut Draft<'_>, id: &AgentId) -> Result<(), Reject> {
+    if !draft.agent(id)?.on_duty() {
+        return Ok(());
+    }
+    for ticket in super::agents::tickets_of(draft, id) {
+        let waiting = ticket.legs.iter().filter(|leg| leg.state == LegState::Waiting && leg.pause_until.is_some());
+        let alone = waiting.filter(|leg| leg.prefer.as_ref() == Some(id) && leg.prefer_until.is_none());
+        for leg in alone.map(|leg| leg.n).collect::<Vec<_>>() {
+            draft.emit(ticket.id, Body::PauseEnded { leg });
+        }
+    }
+    Ok(())
 }
 
 fn leg_for(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Result<NewLeg, Reject> {
@@ -246,6 +270,20 @@ pub(super) fn offer_lost(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject>
         Some(transfer) if leg.state == LegState::Waiting => give_back(draft, &ticket, transfer),
         Some(_) | None => Ok(()),
     }
+}
+
+/// A named agent may stop responding because of another ticket, which brings no row of this one. What is proposed or diagnosed
+/// for their leg is then the first to know: the transfer goes back instead of to anybody.
+pub(super) fn deserted(draft: &mut Draft<'_>, id: LegId) -> Result<bool, Reject> {
+    let (ticket, leg) = draft.leg(id)?;
+    let named = open_of(&ticket, &leg).is_some_and(|open| matches!(open.target, Target::Agent(_)));
+    let alone = leg.prefer.clone().filter(|_| named && leg.prefer_until.is_none() && leg.pause_until.is_none());
+    if alone.is_none_or(|agent| draft.agent(&agent).is_ok_and(|row| row.on_duty())) {
+        return Ok(false);
+    }
+    draft.emit(id.ticket, Body::PreferenceEnded { leg: id.leg });
+    offer_lost(draft, id)?;
+    Ok(true)
 }
 
 /// Nobody can take it: a transfer to a need goes back at once on NEVER; on ABSENT its timer does it.

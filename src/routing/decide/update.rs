@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::draft::Draft;
 use super::place::{lane_of, order_in};
 use super::resolve::check_etag;
-use crate::domain::event::{Body, QueuedReason, TicketChange};
+use crate::domain::event::{Body, TicketChange};
 use crate::domain::id::{LaneNo, TicketId};
 use crate::domain::leg::LegState;
 use crate::domain::offer::RevokeReason;
@@ -31,6 +31,10 @@ pub(super) fn decide(
         return Err(Reject::TicketState { state: ticket.state, needed: "only an open ticket is updated" });
     }
     check(draft, &ticket, patch)?;
+    if ticket.open_transfer().is_some() && (patch.requirement.is_some() || reclassify) {
+        let needed = "a hand-over is under way: what it asks for is said by its target";
+        return Err(Reject::TicketState { state: ticket.state, needed });
+    }
     let content = content(&ticket, patch);
     let change = change(draft, &ticket, patch, reclassify, content.as_deref());
     let moves = plan_move(draft, &ticket, &change)?;
@@ -145,7 +149,7 @@ type Move = (u8, LaneNo, Time);
 
 /// Where the pending leg goes, if the change moves it.
 fn plan_move(draft: &Draft<'_>, ticket: &Ticket, change: &TicketChange) -> Result<Option<Move>, Reject> {
-    let Some(leg) = ticket.pending_leg().filter(|leg| leg.transfer.is_none()) else { return Ok(None) };
+    let Some(leg) = ticket.pending_leg() else { return Ok(None) };
     let mut after = ticket.clone();
     after.queue = change.queue.clone().unwrap_or(after.queue);
     after.effective = change.effective.clone().unwrap_or(after.effective);
@@ -162,7 +166,8 @@ fn unpark(draft: &mut Draft<'_>, id: TicketId) -> Result<(), Reject> {
     let ticket = draft.ticket(id)?;
     let due = ticket.schedule_time.is_none_or(|time| time <= draft.now());
     if ticket.state == TicketState::Open && due {
-        queue_again(draft, &ticket, Next::again(QueuedReason::Scheduled))?;
+        let next = Next::scheduled(draft, &ticket);
+        queue_again(draft, &ticket, next)?;
     }
     Ok(())
 }

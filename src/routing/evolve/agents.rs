@@ -49,33 +49,8 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, event: &Event) {
             }
             agent
         }
-        Body::SessionStarted { agent, epoch, secret_hash, device } => {
-            let row = agent_mut(ws, agent);
-            row.last_epoch = *epoch;
-            row.lost_until = None;
-            row.session = Some(Session {
-                epoch: *epoch,
-                secret_hash: secret_hash.clone(),
-                devices: vec![device.clone()],
-                start_time: at,
-            });
-            agent
-        }
-        Body::DeviceJoined { agent, device } => {
-            if let Some(session) = agent_mut(ws, agent).session.as_mut() {
-                session.devices.retain(|known| known != device);
-                session.devices.push(device.clone());
-            }
-            agent
-        }
-        Body::SessionEnded { agent, reason, lost_until, .. } => {
-            let row = agent_mut(ws, agent);
-            row.session = None;
-            row.lost_until = *lost_until;
-            if *reason == SessionEnd::Ended && row.declared == Declared::Ready {
-                // Who leaves in order is off duty; who is cut off is still READY when the network is back.
-                declare(row, &Declared::Offline, None, at);
-            }
+        Body::SessionStarted { agent, .. } | Body::DeviceJoined { agent, .. } | Body::SessionEnded { agent, .. } => {
+            connect(agent_mut(ws, agent), &event.body, at);
             agent
         }
         Body::GraceEnded { agent } => {
@@ -120,6 +95,36 @@ fn created(
         last_accept_time: earlier.map_or(Time::default(), |earlier| earlier.last_accept_time),
         lost_until: None,
         next_due_at: None,
+    }
+}
+
+fn connect(row: &mut Agent, body: &Body, at: Time) {
+    match body {
+        Body::SessionStarted { epoch, secret_hash, device, .. } => {
+            row.last_epoch = *epoch;
+            row.lost_until = None;
+            row.session = Some(Session {
+                epoch: *epoch,
+                secret_hash: secret_hash.clone(),
+                devices: vec![device.clone()],
+                start_time: at,
+            });
+        }
+        Body::DeviceJoined { device, .. } => {
+            if let Some(session) = row.session.as_mut() {
+                session.devices.retain(|known| known != device);
+                session.devices.push(device.clone());
+            }
+        }
+        Body::SessionEnded { reason, lost_until, .. } => {
+            row.session = None;
+            row.lost_until = *lost_until;
+            if *reason == SessionEnd::Ended && row.declared == Declared::Ready {
+                // Who leaves in order is off duty; who is cut off is still READY when the network is back.
+                declare(row, &Declared::Offline, None, at);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -16,8 +16,11 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
         Body::Offered { leg, offers, .. } => offered(ws, id, *leg, offers, at),
         Body::OfferEnded { offer, end, exclusion, not_responding } => {
             offer_ended(ws, id, *offer, *end, exclusion.as_ref(), at);
-            if *end == OfferEnd::Expired {
-                missed(ws, id, *offer, *not_responding);
+            match end {
+                OfferEnd::Expired => missed(ws, id, *offer, *not_responding),
+                // Who declines is there.
+                OfferEnd::Declined(_) => responded(ws, id, *offer),
+                OfferEnd::Revoked(_) | OfferEnd::Failed(_) => {}
             }
         }
         Body::Accepted { offer, device, confirm_expire_time } => {
@@ -39,19 +42,7 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
         Body::LegEnded { leg, agent, ended_by, wrap_up_expire_time, .. } => {
             end_work(ws, id, *leg, agent, *ended_by, *wrap_up_expire_time, at);
         }
-        Body::WrapUpFinished { leg, code, .. } => {
-            let ticket = ticket_mut(ws, id);
-            let channel = ticket.channel;
-            let row = leg_mut(ticket, *leg);
-            row.ver += 1;
-            row.state = LegState::Done;
-            row.wrap_up_expire_time = None;
-            row.wrap_up_code = Some(code.clone());
-            let booked = row.agent.clone().map(|agent| (agent, row.weight));
-            if let Some((agent, weight)) = booked {
-                release(ws, &agent, channel, weight);
-            }
-        }
+        Body::WrapUpFinished { leg, code, .. } => wrap_up_finished(ws, id, *leg, code),
         Body::LegCancelled { leg } => {
             let row = leg_mut(ticket_mut(ws, id), *leg);
             row.ver += 1;
@@ -104,7 +95,7 @@ pub(super) fn begin(new: &NewLeg, at: Time) -> Leg {
         prefer_until: new.prefer_until,
         declines: Vec::new(),
         failures: 0,
-        pause_until: None,
+        pause_until: new.pause_until,
         transfer: new.transfer,
         wait_start: at,
         offer_time: None,
@@ -121,6 +112,10 @@ fn offered(ws: &mut WorkingSet<'_>, id: TicketId, n: u8, offers: &[Offer], at: T
     let ticket = ticket_mut(ws, id);
     let channel = ticket.channel;
     ticket.infeasibility = None;
+    for transfer in ticket.transfers.iter_mut().filter(|transfer| transfer.state.is_open() && transfer.leg == n) {
+        // Somebody is there after all.
+        transfer.absent_due = None;
+    }
     let leg = leg_mut(ticket, n);
     leg.ver += 1;
     leg.state = LegState::Offered;
@@ -177,6 +172,14 @@ fn offer_ended(
         leg_waits(ticket, n, at);
     }
     release(ws, &ended.agent, channel, ended.weight);
+}
+
+fn responded(ws: &mut WorkingSet<'_>, id: TicketId, offer: OfferId) {
+    let leg = leg_mut(ticket_mut(ws, id), offer.leg.leg);
+    let agent = leg.offers.iter().find(|known| known.id == offer).map(|known| known.agent.clone());
+    if let Some(agent) = agent {
+        agent_mut(ws, &agent).misses = 0;
+    }
 }
 
 fn missed(ws: &mut WorkingSet<'_>, id: TicketId, offer: OfferId, not_responding: bool) {
@@ -253,5 +256,19 @@ fn end_work(
     let weight = leg.weight;
     if wrap_up.is_none() {
         release(ws, agent, channel, weight);
+    }
+}
+
+fn wrap_up_finished(ws: &mut WorkingSet<'_>, id: TicketId, n: u8, code: &Arc<str>) {
+    let ticket = ticket_mut(ws, id);
+    let channel = ticket.channel;
+    let leg = leg_mut(ticket, n);
+    leg.ver += 1;
+    leg.state = LegState::Done;
+    leg.wrap_up_expire_time = None;
+    leg.wrap_up_code = Some(code.clone());
+    let booked = leg.agent.clone().map(|agent| (agent, leg.weight));
+    if let Some((agent, weight)) = booked {
+        release(ws, &agent, channel, weight);
     }
 }

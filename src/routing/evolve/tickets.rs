@@ -6,7 +6,7 @@ use super::{due, legs, settle, ticket_mut};
 use crate::domain::event::{Birth, Body, Event, NewLeg, TicketChange};
 use crate::domain::id::{ConnectorId, QueueId, TicketId, TicketName};
 use crate::domain::requirement::{Band, Channel, Requirement};
-use crate::domain::ticket::{Axis, CancelReason, Content, Infeasibility, Placing, Ticket, TicketState};
+use crate::domain::ticket::{Axis, CancelReason, Content, Infeasibility, Placing, Ticket, TicketState, TransferState};
 use crate::domain::time::{Span, Time};
 use crate::routing::workset::WorkingSet;
 
@@ -248,12 +248,12 @@ fn update(row: &mut Ticket, change: &TicketChange, content: Option<&Arc<Content>
 
 fn moved(row: &mut Ticket, body: &Body, at: Time) {
     match body {
-        Body::Escalated { axis, level, place, hops, content, .. } => {
+        // The hand-over that follows says where the ticket is put, and remembers where it was.
+        Body::Escalated { axis, level, hops, content, .. } => {
             match axis {
                 Axis::Functional => row.functional_level = *level,
                 Axis::Hierarchical => row.hierarchical_level = *level,
             }
-            put(row, place);
             row.hops = *hops;
             row.content = content.clone().unwrap_or_else(|| row.content.clone());
         }
@@ -266,6 +266,12 @@ fn moved(row: &mut Ticket, body: &Body, at: Time) {
         Body::TransferMoved { transfer, state, to_agent, hops, visits } => {
             row.hops = *hops;
             row.visits.extend(visits.iter().cloned());
+            let missed = matches!(state, TransferState::Returned | TransferState::Failed | TransferState::Cancelled);
+            if let Some(known) = row.transfers.iter().find(|known| known.n == *transfer && missed) {
+                // Whoever holds the ticket holds it with the needs it had, not with those of a target that never took it.
+                let before = known.before.clone();
+                put(row, &before);
+            }
             for known in row.transfers.iter_mut().filter(|known| known.n == *transfer) {
                 known.state = *state;
                 known.to_agent = to_agent.clone().or_else(|| known.to_agent.clone());
@@ -300,6 +306,8 @@ fn ended(ws: &mut WorkingSet<'_>, id: TicketId, body: &Body, at: Time) {
         Body::Closed {} => {
             row.state = TicketState::Closed;
             row.close_time = Some(at);
+            // It gave its conversation keys up when it was resolved; another ticket may have them by now.
+            return;
         }
         Body::Cancelled { reason } => {
             row.state = TicketState::Cancelled;
@@ -313,7 +321,12 @@ fn ended(ws: &mut WorkingSet<'_>, id: TicketId, body: &Body, at: Time) {
     let connector = row.connector.clone();
     let keys = row.content.conversation_keys.clone();
     for key in keys {
-        let held_by = if over { None } else { Some(id) };
-        ws.conversations.insert((connector.clone(), key), Arc::new(held_by));
+        let key = (connector.clone(), key);
+        // Another ticket may have taken the key since this one was resolved: it is not this one's to free, or to take back.
+        let holder = ws.conversations.get(&key).and_then(|held| *held.as_ref());
+        if holder.is_none_or(|holder| holder == id) {
+            let held_by = if over { None } else { Some(id) };
+            ws.conversations.insert(key, Arc::new(held_by));
+        }
     }
 }

@@ -1,0 +1,122 @@
+//! `handoff serve`: the service.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use super::embedded::Embedded;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::{shutdown, telemetry};
+
+/// Run the service
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Settings come from defaults, then the file, then the environment, then flags.\n\n\
+    Examples:\n  \
+    handoff serve\n  \
+    handoff serve --grpc-addr 127.0.0.1:0 --data-dir ./data\n  \
+    handoff serve --config /etc/handoff.toml --print-config\n  \
+    HANDOFF_LOG=info,handoff=debug handoff serve")]
+pub struct Args {
+    /// Settings as TOML; unknown keys are refused [env: HANDOFF_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen; port 0 picks a free one and prints it [default: 127.0.0.1:50051] [env: HANDOFF_GRPC_ADDR]
+    #[arg(long, value_name = "IP:PORT")]
+    grpc_addr: Option<String>,
+    /// Where data is kept [default: handoff in the user's data directory] [env: HANDOFF_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// How long calls and streams may take to end at a stop [default: 30s] [env: HANDOFF_DRAIN_TIMEOUT]
+    #[arg(long, value_name = "SPAN")]
+    drain_timeout: Option<String>,
+    /// Which log lines are written, e.g. info,handoff=debug [default: info] [env: HANDOFF_LOG]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// text or json [default: text] [env: HANDOFF_LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Listen beyond this machine although callers are not authenticated [env: HANDOFF_INSECURE_LISTEN]
+    #[arg(long)]
+    insecure_listen: bool,
+    /// Print the settings in force, with where each is from, and exit
+    #[arg(long)]
+    print_config: bool,
+}
+
+impl Args {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        // Text that is no UTF-8 cannot be a setting of ours.
+        let variables = std::env::vars_os();
+        let variables: BTreeMap<String, String> =
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        let data_dir = self.data_dir.as_ref().map(|path| {
+            let text = path.to_str().map(str::to_owned);
+            text.with_context(|| format!("--data-dir {} is not UTF-8", path.display()))
+        });
+        let given = [
+            ("grpc_addr", self.grpc_addr.clone()),
+            ("data_dir", data_dir.transpose()?),
+            ("drain_timeout", self.drain_timeout.clone()),
+            ("log", self.log.clone()),
+            ("log_format", self.log_format.clone()),
+            ("insecure_listen", self.insecure_listen.then(|| true.to_string())),
+        ];
+        let flags = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        Ok(Settings::load(self.config.as_deref(), &variables, flags)?)
+    }
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = args.settings()?;
+    if args.print_config {
+        super::print(&settings.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    telemetry::start(&settings)?;
+    super::block_on(serve(&settings))??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs until asked to stop, then lets what has begun come to its end.
+async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let addr = settings.grpc_addr;
+    // The port first: a second process on the same one must not wait for the first one's data.
+    let listener = TcpListener::bind(addr).await.with_context(|| cannot_listen(addr))?;
+    let bound = listener.local_addr().with_context(|| cannot_listen(addr))?;
+    let (trigger, shutdown) = shutdown::switch();
+    let service = Embedded::open(&settings.data_dir, Clock::new(1)).await?;
+    // Before anybody is told that it is ready: from here on a signal stops it well.
+    let mut asked = std::pin::pin!(shutdown::asked_to_stop());
+    tokio::select! {
+        biased;
+        early = &mut asked => return early.context("cannot be told of signals"),
+        () = std::future::ready(()) => {}
+    }
+    tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), insecure = settings.insecure_listen, "ready");
+    super::print(&format!("grpc {bound}\n"))?;
+    let mut serving = std::pin::pin!(service.serve(listener, shutdown, settings.drain_timeout.to_std()));
+    tokio::select! {
+        ended = &mut serving => return ended,
+        asked = asked => asked.context("cannot be told of signals")?,
+    }
+    tracing::info!(drain = %settings.drain_timeout, "stopping; a second signal stops at once");
+    trigger.stop();
+    tokio::select! {
+        ended = serving => ended?,
+        again = shutdown::asked_to_stop() => {
+            again.context("cannot be told of signals")?;
+            anyhow::bail!("stopped at once, as asked twice");
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn cannot_listen(addr: SocketAddr) -> String {
+    format!("cannot listen on {addr}")
+}

@@ -1,0 +1,356 @@
+//! Settings of the service: defaults < file (TOML) < environment < flags. Unknown keys are refused, and what came of it all can
+//! be printed with where each value is from. There are no secrets among the settings yet.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::domain::time::Span;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub grpc_addr: SocketAddr,
+    pub data_dir: PathBuf,
+    /// How long calls and streams may take to end when the process is stopped.
+    pub drain_timeout: Span,
+    /// Which log lines are written: `info`, or by target, `info,handoff=debug`.
+    pub log: String,
+    pub log_format: LogFormat,
+    /// Listening beyond this machine without authentication was asked for in so many words.
+    pub insecure_listen: bool,
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+/// Where a value is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Preset,
+    /// File and line.
+    File(PathBuf, usize),
+    Environment(String),
+    Flag,
+}
+
+/// One value of a layer, not read yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    pub key: &'static str,
+    pub value: String,
+    pub origin: Origin,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read the configuration file {path}")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{path} is not TOML: {message}")]
+    Syntax { path: PathBuf, message: String },
+    #[error("unknown setting `{key}` ({origin}); known are {}", keys())]
+    Unknown { key: String, origin: Origin },
+    #[error("{key} = `{value}` ({origin}): {expected}")]
+    Value { key: &'static str, value: String, origin: Origin, expected: String },
+    #[error("no data directory: set `data_dir`, as there is neither XDG_DATA_HOME nor HOME to choose one by")]
+    NoDataDir,
+    #[error(
+        "grpc_addr = {addr} ({origin}) is reached from other machines, and callers are not authenticated: listen on 127.0.0.1, or \
+         allow it with `insecure_listen = true`"
+    )]
+    InsecureListen { addr: SocketAddr, origin: Origin },
+}
+
+/// Every setting with its preset; the empty one is worked out.
+const KEYS: [(&str, &str); 6] = [
+    ("grpc_addr", "127.0.0.1:50051"),
+    ("data_dir", ""),
+    ("drain_timeout", "30s"),
+    ("log", "info"),
+    ("log_format", "text"),
+    ("insecure_listen", "false"),
+];
+
+const PREFIX: &str = "HANDOFF_";
+
+/// Variables with the prefix that are no settings: the file's own, and those of the client commands.
+const OTHER_VARIABLES: [&str; 2] = ["HANDOFF_CONFIG", "HANDOFF_SERVER"];
+
+const MAX_DRAIN: Span = Span::from_mins(10);
+
+impl Settings {
+    /// Puts the layers together. `variables` is the process's environment.
+    pub fn load(
+        file: Option<&Path>,
+        variables: &BTreeMap<String, String>,
+        flags: Vec<(&'static str, String)>,
+    ) -> Result<Settings, Error> {
+        let mut given: BTreeMap<&'static str, Given> = BTreeMap::new();
+        let file = file.map(Path::to_path_buf).or_else(|| variables.get("HANDOFF_CONFIG").map(PathBuf::from));
+        let from_file = file.map_or(Ok(Vec::new()), |path| read_file(&path))?;
+        let flags = flags.into_iter().map(|(key, value)| Given { key, value, origin: Origin::Flag });
+        for value in from_file.into_iter().chain(from_environment(variables)?).chain(flags) {
+            given.insert(value.key, value);
+        }
+        Settings::read(given, variables)
+    }
+
+    fn read(given: BTreeMap<&'static str, Given>, variables: &BTreeMap<String, String>) -> Result<Settings, Error> {
+        let value = |key: &'static str| {
+            let preset = KEYS.iter().find(|(name, _)| *name == key).map_or("", |(_, preset)| *preset).to_owned();
+            given.get(key).cloned().unwrap_or(Given { key, value: preset, origin: Origin::Preset })
+        };
+        let data_dir = match given.get("data_dir") {
+            Some(given) if given.value.is_empty() => return Err(given.refused("the path of a directory")),
+            Some(given) => PathBuf::from(&given.value),
+            None => preset_data_dir(variables).ok_or(Error::NoDataDir)?,
+        };
+        let settings = Settings {
+            grpc_addr: address(&value("grpc_addr"))?,
+            data_dir,
+            drain_timeout: drain(&value("drain_timeout"))?,
+            log: value("log").value,
+            log_format: value("log_format").one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
+            insecure_listen: value("insecure_listen").one_of(&[("true", true), ("false", false)])?,
+            origins: KEYS.iter().map(|(key, _)| (*key, value(key).origin)).collect(),
+        };
+        if !settings.grpc_addr.ip().is_loopback() && !settings.insecure_listen {
+            return Err(Error::InsecureListen { addr: settings.grpc_addr, origin: value("grpc_addr").origin });
+        }
+        Ok(settings)
+    }
+}
+
+/// As a file that gives the same settings, with where each value is from.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |text: &str| toml::Value::String(text.to_owned());
+        let format = match self.log_format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        let values = [
+            ("grpc_addr", text(&self.grpc_addr.to_string())),
+            ("data_dir", text(&self.data_dir.to_string_lossy())),
+            ("drain_timeout", text(&self.drain_timeout.to_string())),
+            ("log", text(&self.log)),
+            ("log_format", text(format)),
+            ("insecure_listen", toml::Value::Boolean(self.insecure_listen)),
+        ];
+        for (key, value) in values {
+            writeln!(f, "{key} = {value} # {}", self.origins.get(key).unwrap_or(&Origin::Preset))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Preset => f.write_str("default"),
+            Origin::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Origin::Environment(name) => write!(f, "environment {name}"),
+            Origin::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+impl Given {
+    fn refused(&self, expected: &str) -> Error {
+        let expected = format!("expected {expected}");
+        Error::Value { key: self.key, value: self.value.clone(), origin: self.origin.clone(), expected }
+    }
+
+    fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Error> {
+        let found = words.iter().find(|(word, _)| *word == self.value).map(|(_, value)| *value);
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        found.ok_or_else(|| self.refused(&known.join(" or ")))
+    }
+}
+
+fn address(given: &Given) -> Result<SocketAddr, Error> {
+    let address = given.value.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let parsed = address.as_ref().unwrap_or(&given.value).parse();
+    parsed.map_err(|_| given.refused("an IP address and a port, e.g. 127.0.0.1:50051; port 0 picks a free one"))
+}
+
+fn drain(given: &Given) -> Result<Span, Error> {
+    let span = given.value.parse::<Span>().ok().filter(|span| *span <= MAX_DRAIN);
+    span.ok_or_else(|| given.refused(&format!("a span of time from 0s to {MAX_DRAIN}, e.g. 30s")))
+}
+
+fn keys() -> String {
+    KEYS.map(|(key, _)| key).join(", ")
+}
+
+fn known(key: &str) -> Option<&'static str> {
+    KEYS.iter().map(|(known, _)| *known).find(|known| *known == key)
+}
+
+fn read_file(path: &Path) -> Result<Vec<Given>, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    let table: BTreeMap<String, toml::Spanned<toml::Value>> = toml::from_str(&text)
+        .map_err(|error| Error::Syntax { path: path.to_owned(), message: error.to_string().trim_end().to_owned() })?;
+    let mut given = Vec::new();
+    for (name, value) in table {
+        let line = text[..value.span().start].matches('\n').count() + 1;
+        let origin = Origin::File(path.to_owned(), line);
+        let key = known(&name).ok_or_else(|| Error::Unknown { key: name.clone(), origin: origin.clone() })?;
+        let value = match value.into_inner() {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        given.push(Given { key, value, origin });
+    }
+    Ok(given)
+}
+
+fn from_environment(variables: &BTreeMap<String, String>) -> Result<Vec<Given>, Error> {
+    let mut given = Vec::new();
+    for (name, value) in variables.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
+        if OTHER_VARIABLES.contains(&name.as_str()) || is_service_link(name) {
+            continue;
+        }
+        let origin = Origin::Environment(name.clone());
+        let key = known(&name[PREFIX.len()..].to_ascii_lowercase());
+        let key = key.ok_or_else(|| Error::Unknown { key: name.clone(), origin: origin.clone() })?;
+        given.push(Given { key, value: value.clone(), origin });
+    }
+    Ok(given)
+}
+
+/// Kubernetes puts `HANDOFF_SERVICE_HOST`, `HANDOFF_PORT_50051_TCP` and so on into every pod beside a service called `handoff`.
+fn is_service_link(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name.split_once("_PORT_").is_some_and(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+fn preset_data_dir(variables: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let home = |name: &str| variables.get(name).filter(|path| Path::new(path).is_absolute()).map(PathBuf::from);
+    home("XDG_DATA_HOME").or_else(|| Some(home("HOME")?.join(".local/share"))).map(|base| base.join("handoff"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let home = ("HOME".to_owned(), "/home/me".to_owned());
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain([home]).collect()
+    }
+
+    fn load(pairs: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Settings, String> {
+        let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        Settings::load(None, &variables(pairs), flags).map_err(|error| error.to_string())
+    }
+
+    /// A file of its own, removed with the value.
+    struct File(PathBuf);
+
+    impl File {
+        fn new(name: &str, text: &str) -> File {
+            let path = std::env::temp_dir().join(format!("handoff-config-{}-{name}.toml", std::process::id()));
+            std::fs::write(&path, text).expect("a temporary file can be written");
+            File(path)
+        }
+
+        fn load(&self, pairs: &[(&str, &str)]) -> Result<Settings, String> {
+            Settings::load(Some(&self.0), &variables(pairs), Vec::new()).map_err(|error| error.to_string())
+        }
+    }
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            std::fs::remove_file(&self.0).expect("the temporary file is there");
+        }
+    }
+
+    #[test]
+    fn without_anything_the_service_listens_on_this_machine_only() {
+        let settings = load(&[], &[]).expect("the defaults are good");
+        assert_eq!(settings.grpc_addr.to_string(), "127.0.0.1:50051");
+        assert_eq!(settings.data_dir, Path::new("/home/me/.local/share/handoff"));
+        assert_eq!((settings.drain_timeout, settings.log_format), (Span::from_secs(30), LogFormat::Text));
+        let elsewhere = load(&[("XDG_DATA_HOME", "/data")], &[]).expect("good");
+        assert_eq!(elsewhere.data_dir, Path::new("/data/handoff"));
+        assert!(Settings::load(None, &BTreeMap::new(), Vec::new()).is_err());
+    }
+
+    #[test]
+    fn flags_go_before_the_environment_and_that_before_the_file() {
+        let file = File::new("layers", "grpc_addr = \"127.0.0.1:1\"\nlog = \"debug\"\ninsecure_listen = true\n");
+        let settings = file.load(&[]).expect("good");
+        assert_eq!((settings.grpc_addr.port(), settings.log.as_str(), settings.insecure_listen), (1, "debug", true));
+        let vars = [("HANDOFF_GRPC_ADDR", "127.0.0.1:2"), ("HANDOFF_DATA_DIR", "/env")];
+        let settings = file.load(&vars).expect("good");
+        assert_eq!((settings.grpc_addr.port(), settings.log.as_str()), (2, "debug"));
+        let flags = vec![("grpc_addr", "127.0.0.1:3".to_owned())];
+        let settings = Settings::load(Some(&file.0), &variables(&vars), flags).expect("good");
+        assert_eq!((settings.grpc_addr.port(), settings.data_dir.to_str()), (3, Some("/env")));
+        let by_variable = variables(&[("HANDOFF_CONFIG", file.0.to_str().expect("text"))]);
+        assert_eq!(Settings::load(None, &by_variable, Vec::new()).expect("good").log, "debug");
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_wherever_they_stand() {
+        let file = File::new("unknown", "log = \"info\"\n\ngrcp_addr = \"127.0.0.1:1\"\n");
+        let error = file.load(&[]).expect_err("a slip of the pen");
+        assert!(error.contains("unknown setting `grcp_addr`") && error.contains("toml:3"), "{error}");
+        let error = load(&[("HANDOFF_GRCP_ADDR", "x")], &[]).expect_err("a slip of the pen");
+        assert!(error.contains("HANDOFF_GRCP_ADDR"), "{error}");
+        let links = [
+            ("HANDOFF_SERVICE_HOST", "10.0.0.1"),
+            ("HANDOFF_SERVICE_PORT_GRPC", "50051"),
+            ("HANDOFF_PORT", "tcp://10.0.0.1:50051"),
+            ("HANDOFF_PORT_50051_TCP_ADDR", "10.0.0.1"),
+            ("HANDOFF_SERVER", "http://127.0.0.1:50051"),
+        ];
+        load(&links, &[]).expect("not settings, and not ours");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_refused_with_where_it_is_from() {
+        let expect = |key, value: &str, part: &str| {
+            let error = load(&[], &[(key, value)]).expect_err(value);
+            assert!(error.contains(part) && error.contains("command line"), "{error}");
+        };
+        expect("grpc_addr", "50051", "an IP address and a port");
+        expect("drain_timeout", "30", "0s to 10m");
+        expect("drain_timeout", "11m", "0s to 10m");
+        expect("log_format", "xml", "text or json");
+        expect("insecure_listen", "yes", "true or false");
+        expect("data_dir", "", "the path of a directory");
+        let file = File::new("syntax", "log = \n");
+        assert!(file.load(&[]).expect_err("no TOML").contains("is not TOML"));
+    }
+
+    #[test]
+    fn listening_to_other_machines_without_authentication_takes_a_word() {
+        let error = load(&[], &[("grpc_addr", "0.0.0.0:50051")]).expect_err("no authentication");
+        assert!(error.contains("insecure_listen"), "{error}");
+        load(&[], &[("grpc_addr", "0.0.0.0:50051"), ("insecure_listen", "true")]).expect("asked for");
+        for local in ["[::1]:0", "localhost:0", "127.1.2.3:0"] {
+            load(&[], &[("grpc_addr", local)]).expect(local);
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_a_file_with_the_same_settings() {
+        let flags = [("drain_timeout", "1m30s"), ("data_dir", "/with \"quotes\""), ("log_format", "json")];
+        let settings = load(&[("HANDOFF_LOG", "debug")], &flags).expect("good");
+        let printed = settings.to_string();
+        assert!(printed.contains("grpc_addr = \"127.0.0.1:50051\" # default\n"), "{printed}");
+        assert!(printed.contains("log = \"debug\" # environment HANDOFF_LOG\n"), "{printed}");
+        let again = File::new("printed", &printed).load(&[]).expect("good");
+        assert_eq!(Settings { origins: BTreeMap::new(), ..again }, Settings { origins: BTreeMap::new(), ..settings });
+    }
+}

@@ -1,0 +1,240 @@
+//! A desk in memory: what every replica keeps of its log beside the index. Changed by the writer alone, after each commit.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::view;
+use crate::availability::Change;
+use crate::domain::agent::Agent;
+use crate::domain::id::{ConnectorId, LaneNo, LegId, QueueId};
+use crate::domain::leg::Leg;
+use crate::domain::ticket::{Infeasibility, Ticket};
+use crate::domain::time::{Span, Time};
+use crate::routing::roster::{Roster, TableChange};
+use crate::routing::waiters::{Waiter, Waiters};
+use crate::routing::workset::Scope;
+
+/// Over how long hand-outs are counted for the estimated wait, and how many it takes.
+const HAND_OUT_WINDOW: Span = Span::from_mins(15);
+const HAND_OUTS_NEEDED: usize = 5;
+const HAND_OUTS_KEPT: usize = 4_096;
+/// A lane or a group that nothing uses for this long is retired.
+const IDLE_BEFORE_RETIRED: Span = Span::from_mins(10);
+
+/// A row before and after a commit.
+#[derive(Clone, Debug)]
+pub(super) struct Moved {
+    pub before: Option<Arc<Ticket>>,
+    pub after: Arc<Ticket>,
+}
+
+/// What one commit did to a desk's rows.
+#[derive(Debug, Default)]
+pub(super) struct DeskChange {
+    pub tickets: Vec<Moved>,
+    pub agents: Vec<Arc<Agent>>,
+    /// Queues from which somebody was given work.
+    pub hand_outs: Vec<QueueId>,
+    /// Lanes or groups came or went.
+    pub tables: bool,
+    /// Connectors that came, went away or came back.
+    pub connectors: Vec<ConnectorId>,
+}
+
+/// What follows from a commit for the index and for the log.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    pub change: Change,
+    /// Waiting legs of which something else may have to be said now.
+    pub to_diagnose: Vec<LegId>,
+    /// Limits changed: legs whose need names an amount may belong to another lane.
+    pub relane: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct DeskState {
+    pub scope: Scope,
+    pub head: u64,
+    pub epoch: u64,
+    pub roster: Roster,
+    pub waiters: Waiters,
+    open_legs: BTreeMap<LaneNo, u32>,
+    /// Since when nothing uses a lane, or a group.
+    idle_lanes: BTreeMap<LaneNo, Time>,
+    idle_groups: BTreeMap<crate::domain::id::GroupNo, Time>,
+    hand_outs: BTreeMap<QueueId, VecDeque<Time>>,
+}
+
+impl DeskState {
+    pub fn new(scope: Scope, head: u64, epoch: u64) -> DeskState {
+        DeskState {
+            scope,
+            head,
+            epoch,
+            roster: Roster::default(),
+            waiters: Waiters::default(),
+            open_legs: BTreeMap::new(),
+            idle_lanes: BTreeMap::new(),
+            idle_groups: BTreeMap::new(),
+            hand_outs: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in a commit.
+    pub fn follow(&mut self, changed: DeskChange, scope: Option<Scope>, head: u64, now: Time) -> Followed {
+        let limits_before = self.scope.limits.clone();
+        self.scope = scope.unwrap_or_else(|| self.scope.clone());
+        self.head = head;
+        let mut followed = Followed::default();
+        if changed.tables {
+            self.follow_tables(&mut followed.change);
+            followed.relane = limits_before != self.scope.limits;
+        }
+        for connector in changed.connectors {
+            let away = self.scope.connectors.get(&connector).is_none_or(|row| row.away || row.deleted);
+            followed.to_diagnose.extend(self.waiters.of_connector(&connector));
+            followed.change.connectors.push((connector, away));
+        }
+        for agent in changed.agents {
+            followed.change.agents.push(view::of_agent(&agent));
+            for lane in self.roster.put(agent) {
+                followed.to_diagnose.extend(self.waiters.of_lane(lane));
+            }
+        }
+        for moved in &changed.tickets {
+            self.follow_ticket(moved, &mut followed, now);
+        }
+        for queue in changed.hand_outs {
+            let times = self.hand_outs.entry(queue).or_default();
+            times.push_back(now);
+            if times.len() > HAND_OUTS_KEPT {
+                times.pop_front();
+            }
+        }
+        followed.to_diagnose.sort_unstable();
+        followed.to_diagnose.dedup();
+        followed
+    }
+
+    fn follow_tables(&mut self, change: &mut Change) {
+        let TableChange { pairs, retired_lanes, retired_groups } = self.roster.set_tables(&self.scope.desk);
+        change.serves = pairs.into_iter().map(view::of_pair).collect();
+        for lane in &retired_lanes {
+            self.open_legs.remove(lane);
+            self.idle_lanes.remove(lane);
+        }
+        for group in &retired_groups {
+            self.idle_groups.remove(group);
+        }
+        change.retired_lanes = retired_lanes;
+        change.retired_groups = retired_groups;
+    }
+
+    fn follow_ticket(&mut self, moved: &Moved, followed: &mut Followed, now: Time) {
+        let ticket = &moved.after;
+        let known = |n: u8| moved.before.as_ref().and_then(|before| before.leg(n));
+        let same_place = moved.before.as_ref().is_some_and(|before| before.band == ticket.band);
+        for leg in &ticket.legs {
+            let before = known(leg.n);
+            let was_open = before.is_some_and(|before| before.state.is_open());
+            if !was_open && !leg.state.is_open() && before.is_some() {
+                continue;
+            }
+            self.count_lane(before, leg, now);
+            let id = LegId { ticket: ticket.id, leg: leg.n };
+            match Waiter::of(&self.roster, ticket, leg) {
+                Some(waiter) => {
+                    self.waiters.put(id, waiter);
+                    followed.to_diagnose.push(id);
+                }
+                None => self.waiters.remove(id),
+            }
+            if !same_place || before.is_none_or(|before| before.ver != leg.ver) {
+                followed.change.legs.push(view::of_leg(&self.roster, ticket, leg));
+            }
+        }
+    }
+
+    fn count_lane(&mut self, before: Option<&Leg>, after: &Leg, now: Time) {
+        let counted = |leg: &Leg| leg.state.is_open().then_some(leg.lane);
+        let (was, is) = (before.and_then(counted), counted(after));
+        if was == is {
+            return;
+        }
+        if let Some(lane) = was {
+            let left = self.open_legs.get(&lane).copied().unwrap_or(0).saturating_sub(1);
+            if left == 0 {
+                self.open_legs.remove(&lane);
+                self.idle_lanes.insert(lane, now);
+            } else {
+                self.open_legs.insert(lane, left);
+            }
+        }
+        if let Some(lane) = is {
+            *self.open_legs.entry(lane).or_insert(0) += 1;
+            self.idle_lanes.remove(&lane);
+        }
+    }
+
+    /// Everything there is, for a view that is built from nothing; tickets come in pages through [`DeskState::load_page`].
+    pub fn load(&mut self, agents: Vec<Arc<Agent>>) -> Change {
+        self.roster = Roster::default();
+        self.waiters = Waiters::default();
+        self.open_legs.clear();
+        let mut change = Change::default();
+        self.follow_tables(&mut change);
+        for agent in agents {
+            change.agents.push(view::of_agent(&agent));
+            self.roster.put(agent);
+        }
+        let away = |row: &crate::domain::connector::Connector| row.away || row.deleted;
+        change.connectors = self.scope.connectors.values().map(|row| (row.id.clone(), away(row))).collect();
+        change
+    }
+
+    pub fn load_page(&mut self, tickets: &[Arc<Ticket>], now: Time) -> Followed {
+        let mut followed = Followed::default();
+        for ticket in tickets {
+            self.follow_ticket(&Moved { before: None, after: ticket.clone() }, &mut followed, now);
+        }
+        followed.change.legs.retain(|leg| leg.place != crate::availability::Place::Closed);
+        followed
+    }
+
+    /// Queues of the policy in force that have an upper bound.
+    pub fn bounded_queues(&self) -> Vec<QueueId> {
+        let queues = self.scope.current_policy().queues.values();
+        queues.filter(|queue| queue.max_waiting.is_some()).map(|queue| queue.id.clone()).collect()
+    }
+
+    /// What is to be said of a waiting leg, if it is news.
+    pub fn news(&self, leg: LegId) -> Option<(u32, Infeasibility)> {
+        self.waiters.news(leg, &self.roster, &self.scope.connectors)
+    }
+
+    /// The queue's mean time between hand-outs lately; `None` with too few of them.
+    pub fn pace(&self, queue: &QueueId, now: Time) -> Option<Span> {
+        let times = self.hand_outs.get(queue)?;
+        let recent = times.iter().filter(|time| **time + HAND_OUT_WINDOW > now);
+        let oldest = *recent.clone().next()?;
+        let count = recent.count();
+        let per = i64::try_from(count).ok()?;
+        (count >= HAND_OUTS_NEEDED).then(|| Span((now - oldest).micros() / per))
+    }
+
+    /// Lanes and groups that nothing has used for a while.
+    pub fn idle(&mut self, now: Time) -> (Vec<LaneNo>, Vec<crate::domain::id::GroupNo>) {
+        for (lane, _) in self.scope.desk.lanes.iter().filter(|(lane, _)| !self.open_legs.contains_key(lane)) {
+            self.idle_lanes.entry(lane).or_insert(now);
+        }
+        let empty: std::collections::BTreeSet<_> = self.roster.empty_groups().collect();
+        self.idle_groups.retain(|group, _| empty.contains(group));
+        for group in empty {
+            self.idle_groups.entry(group).or_insert(now);
+        }
+        let over = |since: &Time| *since + IDLE_BEFORE_RETIRED <= now;
+        let lanes = self.idle_lanes.iter().filter(|(_, since)| over(since)).map(|(lane, _)| *lane).collect();
+        let groups = self.idle_groups.iter().filter(|(_, since)| over(since)).map(|(group, _)| *group).collect();
+        (lanes, groups)
+    }
+}

@@ -1,0 +1,200 @@
+//! Deadlines, and what nobody calls for: rows whose time has come, reservations and leases that ran out, connectors that are
+//! gone, answers and events past their retention.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Inner;
+use super::batch::Task;
+use super::writer::Job;
+use crate::availability::Availability;
+use crate::domain::event::SessionEnd;
+use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
+use crate::domain::time::{Span, Time};
+use crate::routing::command::Command;
+use crate::shutdown::Shutdown;
+use crate::store::{DEDUP_DAYS, Due, Store};
+
+/// How often deadlines are looked for, and how many are fired at once.
+pub(super) const POLL: Span = Span::from_millis(200);
+const DUE_PAGE: u32 = 512;
+/// However fast the clock runs, the machine gets a rest between two polls.
+const LEAST_REST: Duration = Duration::from_millis(5);
+pub(super) const SWEEP: Span = Span::from_millis(250);
+pub(super) const PRESENCE: Span = Span::from_secs(1);
+pub(super) const RETENTION: Span = Span::from_mins(10);
+/// Events are kept this long.
+const EVENT_DAYS: i64 = 400;
+const RETIRED_AT_ONCE: u32 = 1_000;
+/// How often acknowledgements are saved, in real time.
+const SAVE_ACKS: Duration = Duration::from_millis(250);
+
+impl<S: Store, A: Availability> Inner<S, A> {
+    async fn rest(&self, span: Span) {
+        let least =
+            Span::from_millis(i64::try_from(LEAST_REST.as_millis()).unwrap_or(0)) * i64::from(self.clock.rate());
+        self.clock.sleep(span.max(least)).await;
+    }
+}
+
+/// Runs `step` again and again, with a rest in between, until the process stops.
+pub(super) async fn every<S, A, F, T>(inner: Arc<Inner<S, A>>, mut shutdown: Shutdown, rest: Span, mut step: F)
+where
+    S: Store,
+    A: Availability,
+    F: FnMut(Arc<Inner<S, A>>) -> T,
+    T: Future<Output = ()>,
+{
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => return,
+            () = inner.rest(rest) => step(inner.clone()).await,
+        }
+    }
+}
+
+/// Fires every deadline that has passed.
+pub(super) async fn deadlines<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
+    let due = match inner.store.due_before(inner.clock.now(), DUE_PAGE).await {
+        Ok(due) => due,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "deadlines could not be read");
+            return;
+        }
+    };
+    let ticks = due.into_iter().map(|due| match due {
+        Due::Ticket(desk, ticket) => Task::Own { desk, command: Command::TickTicket { ticket } },
+        Due::Agent(desk, agent) => Task::Own { desk, command: Command::TickAgent { agent } },
+    });
+    inner.run_own(ticks.collect()).await;
+}
+
+/// Lapses reservations and leases, and lifts exclusions that keep a leg from everybody on duty.
+pub(super) async fn sweep<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
+    let now = inner.clock.now();
+    let mut tasks = Vec::new();
+    match inner.index.expire(crate::availability::PAGE, now).await {
+        Ok(matched) => {
+            tasks.extend(matched.into_iter().map(|(desk, reservation)| Task::Propose { desk, reservation }));
+        }
+        Err(error) => tracing::warn!(%error, "reservations were not swept"),
+    }
+    match inner.index.lost(now).await {
+        Ok(lapsed) => {
+            for (desk, lapsed) in lapsed {
+                inner.suspect(&desk, &lapsed.suspect);
+                tasks
+                    .extend(lapsed.lost.into_iter().filter_map(|(number, epoch)| inner.end_lost(&desk, number, epoch)));
+            }
+        }
+        Err(error) => tracing::warn!(%error, "leases were not swept"),
+    }
+    tasks.extend(inner.liftable(now));
+    inner.run_own(tasks).await;
+}
+
+/// Says which connectors are away, and which are back.
+pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
+    let now = inner.clock.now();
+    let moved = inner.moved_connectors(now);
+    let tasks = moved
+        .into_iter()
+        .map(|(desk, connector, away)| Task::Own { desk, command: Command::ConnectorPresence { connector, away } });
+    inner.run_own(tasks.collect()).await;
+}
+
+/// Removes what is past its retention, a bounded piece at a time.
+pub(super) async fn retention<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
+    let now = inner.clock.now();
+    loop {
+        let (answers, events) = (now - Span::from_days(DEDUP_DAYS), now - Span::from_days(EVENT_DAYS));
+        match inner.store.retire(answers, events, RETIRED_AT_ONCE).await {
+            Ok(removed) if removed < u64::from(RETIRED_AT_ONCE) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "old rows were not removed");
+                return;
+            }
+        }
+    }
+}
+
+/// Saves acknowledgements until the process stops, and once more then.
+pub(super) async fn acknowledgements<S: Store, A: Availability>(inner: Arc<Inner<S, A>>, mut shutdown: Shutdown) {
+    loop {
+        let stopping = tokio::select! {
+            biased;
+            () = shutdown.wait() => true,
+            () = inner.clock.real_sleep(SAVE_ACKS) => false,
+        };
+        inner.save_acks().await;
+        if stopping {
+            return;
+        }
+    }
+}
+
+impl<S: Store, A: Availability> Inner<S, A> {
+    /// Has the writer decide these, and waits for it, so that the next look does not find the same again.
+    async fn run_own(&self, tasks: Vec<Task>) {
+        let mut waiting = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let (reply, outcome) = oneshot::channel();
+            let Some(queue) = self.queue() else { return };
+            if queue.send(Job::new(task, Some(reply))).await.is_err() {
+                return;
+            }
+            waiting.push(outcome);
+        }
+        for outcome in waiting {
+            // A stale tick or a refused proposal is no news; the writer logs what is.
+            let _decided = outcome.await;
+        }
+    }
+
+    fn end_lost(&self, desk: &DeskKey, number: AgentNo, epoch: u64) -> Option<Task> {
+        let agent = self.with_desk(desk, |state| state.roster.agent(number).map(|agent| agent.id.clone())).flatten()?;
+        let command = Command::EndSession { agent, epoch, reason: SessionEnd::Lost };
+        Some(Task::Own { desk: desk.clone(), command })
+    }
+
+    fn suspect(&self, desk: &DeskKey, numbers: &[AgentNo]) {
+        let ids: Vec<AgentId> = self
+            .with_desk(desk, |state| {
+                numbers.iter().filter_map(|number| state.roster.agent(*number)).map(|agent| agent.id.clone()).collect()
+            })
+            .unwrap_or_default();
+        let mut suspects = self.suspects();
+        suspects.extend(ids.into_iter().map(|id| (desk.clone(), id)));
+    }
+
+    fn liftable(&self, now: Time) -> Vec<Task> {
+        let desks = self.read_desks();
+        let of_desk = desks.iter().flat_map(|(desk, state)| {
+            state.waiters.liftable(now).map(|(leg, leg_ver)| Task::Own {
+                desk: desk.clone(),
+                command: Command::LiftExclusions { leg, leg_ver },
+            })
+        });
+        of_desk.collect()
+    }
+
+    fn moved_connectors(&self, now: Time) -> Vec<(DeskKey, ConnectorId, bool)> {
+        let desks = self.read_desks();
+        let mut moved = Vec::new();
+        for (desk, state) in desks.iter() {
+            let limit = state.scope.current_policy().limits.connector_away;
+            for row in state.scope.connectors.values().filter(|row| !row.deleted) {
+                let since = self.hub.unattended_since(desk, &row.id, now);
+                let away = since.is_some_and(|since| since + limit <= now);
+                if away != row.away {
+                    moved.push((desk.clone(), row.id.clone(), away));
+                }
+            }
+        }
+        moved
+    }
+}

@@ -1,0 +1,412 @@
+//! The writer: takes what waits, decides it in one transaction, moves the view over it, and answers.
+//!
+//! One task owns the desks in memory. It never waits for a batch to fill: a lone call pays one commit, a busy service fills its
+//! batches by itself. What the index proposes in return goes into the next batch.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Inner;
+use super::batch::{self, Decided, Outcome, Task, Verdict};
+use super::call::Failure;
+use super::desk::{DeskChange, DeskState};
+use super::rebuild::Rebuilt;
+use crate::availability::{Advanced, Ask, Availability, Reservation};
+use crate::domain::desk::LaneKey;
+use crate::domain::event::Entry;
+use crate::domain::id::{DeskKey, LegId, TicketId};
+use crate::domain::log::LogRow;
+use crate::domain::requirement::Expertise;
+use crate::domain::ticket::Ticket;
+use crate::domain::time::{Span, Time};
+use crate::routing::command::{Command, Roots};
+use crate::routing::workset::Scope;
+use crate::store::{Committed, MAX_BATCH, Request, Store};
+
+/// Calls that wait for the writer. The class decides how far up it may fill: work that ends something always finds room.
+pub(super) const QUEUE: usize = 8_192;
+/// How often a call is decided again after lanes or groups were interned for it.
+const MAX_INTERNS: u8 = 3;
+/// How often idle lanes and groups are looked for.
+const RETIRE_EVERY: Span = Span::from_mins(1);
+/// What an overloaded or cut-off caller is told to wait.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// A task, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub task: Task,
+    pub reply: Option<oneshot::Sender<Result<Outcome, Failure>>>,
+    interns: u8,
+}
+
+impl Job {
+    pub fn new(task: Task, reply: Option<oneshot::Sender<Result<Outcome, Failure>>>) -> Job {
+        Job { task, reply, interns: 0 }
+    }
+
+    fn own(desk: &DeskKey, command: Command) -> Job {
+        Job::new(Task::Own { desk: desk.clone(), command }, None)
+    }
+
+    fn answer(self, outcome: Result<Outcome, Failure>) {
+        if let Some(reply) = self.reply {
+            // A caller who has left does not read the answer; what was decided stands.
+            let _left = reply.send(outcome);
+        }
+    }
+}
+
+pub(super) struct Writer<S, A> {
+    pub inner: Arc<Inner<S, A>>,
+    pub queue: mpsc::Receiver<Job>,
+    /// What follows from the batches before: first in line.
+    pub own: VecDeque<Job>,
+}
+
+impl<S: Store, A: Availability> Writer<S, A> {
+    /// Runs until every sender is gone and all is decided.
+    pub async fn run(mut self) {
+        let mut jobs = Vec::with_capacity(MAX_BATCH);
+        let mut retired_at = self.inner.clock.now();
+        loop {
+            jobs.extend(self.own.drain(..self.own.len().min(MAX_BATCH)));
+            if jobs.is_empty() {
+                if self.queue.recv_many(&mut jobs, MAX_BATCH).await == 0 {
+                    return;
+                }
+            } else {
+                self.take_waiting(&mut jobs);
+            }
+            self.turn(std::mem::take(&mut jobs)).await;
+            if self.inner.clock.now() - retired_at >= RETIRE_EVERY {
+                retired_at = self.inner.clock.now();
+                self.retire_idle().await;
+            }
+        }
+    }
+
+    fn take_waiting(&mut self, jobs: &mut Vec<Job>) {
+        while jobs.len() < MAX_BATCH {
+            let Ok(job) = self.queue.try_recv() else { return };
+            jobs.push(job);
+        }
+    }
+
+    /// One batch, from the reservation of agents to the answers.
+    async fn turn(&mut self, mut jobs: Vec<Job>) {
+        // An accept beats the expiry that it raced.
+        jobs.sort_by_key(|job| job.task.class());
+        self.reserve(&mut jobs).await;
+        let tasks = jobs.iter().map(|job| job.task.clone()).collect();
+        match self.commit(tasks).await {
+            Ok(verdicts) => {
+                for (desk, wanted) in self.answer(jobs, verdicts) {
+                    self.intern(desk, wanted).await;
+                }
+            }
+            // Reservations lapse by themselves, deadlines are found again by the next poll.
+            Err(failure) => jobs.into_iter().for_each(|job| job.answer(Err(failure.clone()))),
+        }
+    }
+
+    /// Decides and commits; memory, the index and the streams follow.
+    async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
+        let requests = tasks.iter().map(|task| self.request(task)).collect();
+        let inner = self.inner.clone();
+        let committed =
+            self.inner.store.transact(requests, move |loaded| batch::run(loaded, &tasks, &inner.read_desks())).await;
+        match committed {
+            Ok(committed) => Ok(self.settle(committed).await),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a batch was not committed");
+                Err(Failure::of_store(&error))
+            }
+        }
+    }
+
+    /// Holds agents for the tickets that are about to be created.
+    async fn reserve(&self, jobs: &mut [Job]) {
+        let now = self.inner.clock.now();
+        let mut asks: BTreeMap<DeskKey, Vec<(usize, Ask)>> = BTreeMap::new();
+        for (at, job) in jobs.iter().enumerate() {
+            if let Task::Call { call, .. } = &job.task
+                && let Command::CreateTicket(new) = &call.command
+                && !call.validate_only
+                && let Some(ask) = self.inner.ask(&call.desk, new, now)
+            {
+                asks.entry(call.desk.clone()).or_default().push((at, ask));
+            }
+        }
+        for (desk, asks) in asks {
+            let Some((epoch, head)) = self.inner.with_desk(&desk, |state| (state.epoch, state.head)) else { continue };
+            let (places, asks): (Vec<usize>, Vec<Ask>) = asks.into_iter().unzip();
+            match self.inner.index.reserve(&desk, epoch, head, asks, now).await {
+                Ok(reserved) => {
+                    for (at, reservation) in places.into_iter().zip(reserved) {
+                        if let Task::Call { held, .. } = &mut jobs[at].task {
+                            *held = reservation;
+                        }
+                    }
+                }
+                // Only an optimisation is lost: the tickets are created waiting, and matched by the advance.
+                Err(error) => tracing::warn!(desk = %desk.desk, %error, "no agents could be held"),
+            }
+        }
+    }
+
+    fn request(&self, task: &Task) -> Request {
+        let desk = task.desk().clone();
+        match task {
+            Task::Call { call, held } => {
+                let mut roots = call.command.roots();
+                if matches!(call.command, Command::CreateTicket(_)) {
+                    roots.queues = self.inner.with_desk(&desk, DeskState::bounded_queues).unwrap_or_default();
+                }
+                roots.agents.extend(held.iter().flat_map(|held| self.inner.agents_of(&desk, held)));
+                Request { desk, roots, dedup: call.dedup.as_ref().map(|dedup| dedup.key.clone()) }
+            }
+            Task::Own { command, .. } => Request { desk, roots: command.roots(), dedup: None },
+            Task::Propose { reservation, .. } => {
+                let agents = self.inner.agents_of(&desk, reservation);
+                let roots = Roots { tickets: vec![reservation.leg.ticket], agents, ..Roots::default() };
+                Request { desk, roots, dedup: None }
+            }
+        }
+    }
+
+    /// The batch is durable: memory and the index follow, then the streams are told.
+    async fn settle(&mut self, committed: Committed<Decided>) -> Vec<Verdict> {
+        let Committed { value: decided, entries, desks, now } = committed;
+        let Decided { verdicts, mut changes, refused } = decided;
+        let rows = log_rows(&changes, entries);
+        for (desk, scope, head) in desks {
+            let changed = changes.remove(&desk).unwrap_or_default();
+            let known = self.follow(&desk, changed, scope.clone(), head, now).await;
+            if let Some(scope) = scope.filter(|_| !known) {
+                self.inner.desks_mut().insert(desk.clone(), DeskState::new(scope, head, 0));
+                self.rebuild(&desk).await;
+            }
+        }
+        self.free(refused).await;
+        for (desk, rows, head) in rows {
+            self.inner.hub.publish(&desk, rows, head);
+        }
+        verdicts
+    }
+
+    /// Moves memory and the index over a desk's commit. `false`: the desk is not known yet.
+    async fn follow(
+        &mut self,
+        desk: &DeskKey,
+        changed: DeskChange,
+        scope: Option<Scope>,
+        head: u64,
+        now: Time,
+    ) -> bool {
+        let followed = self.inner.with_desk_mut(desk, |state| {
+            let from = state.head;
+            let followed = state.follow(changed, scope, head, now);
+            (from, state.epoch, followed)
+        });
+        let Some((from, epoch, followed)) = followed else { return false };
+        if head > from {
+            match self.inner.index.advance(desk, epoch, from, head, followed.change, now).await {
+                Ok(Advanced::Applied { reservations, .. }) => self.propose(desk, reservations),
+                Ok(Advanced::Passed) => {}
+                Ok(Advanced::Behind { cursor }) => {
+                    tracing::error!(desk = %desk.desk, cursor, from, "the availability view is behind: it is rebuilt");
+                    self.rebuild(desk).await;
+                }
+                Err(error) => {
+                    tracing::error!(desk = %desk.desk, %error, "the availability view is lost: it is rebuilt");
+                    self.rebuild(desk).await;
+                }
+            }
+        }
+        self.diagnose(desk, followed.to_diagnose);
+        if followed.relane {
+            self.relane(desk).await;
+        }
+        true
+    }
+
+    fn propose(&mut self, desk: &DeskKey, reservations: Vec<Reservation>) {
+        let propose = |reservation| Job::new(Task::Propose { desk: desk.clone(), reservation }, None);
+        self.own.extend(reservations.into_iter().map(propose));
+    }
+
+    /// Says why legs wait, where that is news. Those for which a proposal is under way are left to it.
+    fn diagnose(&mut self, desk: &DeskKey, legs: Vec<LegId>) {
+        if legs.is_empty() {
+            return;
+        }
+        let proposed = |job: &Job| match &job.task {
+            Task::Propose { reservation, .. } => Some(reservation.leg),
+            Task::Call { .. } | Task::Own { .. } => None,
+        };
+        let proposed: BTreeSet<LegId> = self.own.iter().filter_map(proposed).collect();
+        let news = self.inner.with_desk(desk, |state| {
+            let open = legs.into_iter().filter(|leg| !proposed.contains(leg));
+            open.filter_map(|leg| Some((leg, state.news(leg)?))).collect::<Vec<_>>()
+        });
+        for (leg, (leg_ver, infeasibility)) in news.into_iter().flatten() {
+            let infeasibility = Some(infeasibility);
+            self.own.push_back(Job::own(desk, Command::Diagnose { leg, leg_ver, infeasibility }));
+        }
+    }
+
+    /// Other limits are held now: legs whose need names an amount are put where they belong.
+    async fn relane(&mut self, desk: &DeskKey) {
+        match self.inner.store.waiting_with_amounts(desk).await {
+            Ok(legs) => {
+                let versioned = self.inner.with_desk(desk, |state| {
+                    let known = |leg: LegId| Some((leg, state.waiters.version(leg)?));
+                    legs.into_iter().filter_map(known).collect::<Vec<_>>()
+                });
+                let relane = |(leg, leg_ver)| Job::own(desk, Command::Relane { leg, leg_ver });
+                self.own.extend(versioned.into_iter().flatten().map(relane));
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "legs stay in lanes of old limits"),
+        }
+    }
+
+    /// Tells the index which reservations came to nothing.
+    async fn free(&mut self, refused: Vec<(DeskKey, LegId, u32)>) {
+        let now = self.inner.clock.now();
+        for (desk, leg, leg_ver) in refused {
+            let Some((epoch, head)) = self.inner.with_desk(&desk, |state| (state.epoch, state.head)) else { continue };
+            match self.inner.index.refuse(&desk, epoch, leg, leg_ver, head, now).await {
+                Ok(reservations) => self.propose(&desk, reservations),
+                // It lapses within a second.
+                Err(error) => tracing::warn!(desk = %desk.desk, %error, "a refused reservation was left to lapse"),
+            }
+        }
+    }
+
+    /// Tells the callers; answers, by desk, what has to be interned and who waits for it.
+    fn answer(&mut self, jobs: Vec<Job>, verdicts: Vec<Verdict>) -> BTreeMap<DeskKey, Wanted> {
+        let mut wanted: BTreeMap<DeskKey, Wanted> = BTreeMap::new();
+        for (mut job, verdict) in jobs.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Answered(outcome) => job.answer(Ok(outcome)),
+                Verdict::Rejected(reject) => job.answer(Err(Failure::Rejected(reject))),
+                Verdict::Reused => job.answer(Err(Failure::RequestIdReused)),
+                Verdict::NeedsIntern { .. } if job.interns >= MAX_INTERNS => {
+                    tracing::error!(desk = %job.task.desk().desk, "lanes or groups vanish as fast as they are interned");
+                    job.answer(Err(Failure::Overloaded { retry_after: RETRY_AFTER }));
+                }
+                Verdict::NeedsIntern { lanes, groups } => {
+                    let wanted = wanted.entry(job.task.desk().clone()).or_default();
+                    wanted.lanes.extend(lanes);
+                    wanted.groups.extend(groups);
+                    job.interns += 1;
+                    job.task.forget_held();
+                    wanted.jobs.push(job);
+                }
+                Verdict::Broken => {
+                    tracing::error!(task = ?job.task, "deciding a command panicked: this is a bug");
+                    job.answer(Err(Failure::Internal));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Interns lanes and groups in a transaction of their own; whoever asked for them goes first in the next batch.
+    async fn intern(&mut self, desk: DeskKey, wanted: Wanted) {
+        let Wanted { lanes, groups, jobs } = wanted;
+        let command = Command::Intern { lanes: lanes.into_iter().collect(), groups: groups.into_iter().collect() };
+        let failure = match self.commit(vec![Task::Own { desk, command }]).await {
+            Ok(verdicts) => match verdicts.into_iter().next() {
+                Some(Verdict::Rejected(reject)) => Failure::Rejected(reject),
+                Some(Verdict::Broken) => Failure::Internal,
+                Some(Verdict::Answered(_) | Verdict::Reused | Verdict::NeedsIntern { .. }) | None => {
+                    jobs.into_iter().rev().for_each(|job| self.own.push_front(job));
+                    return;
+                }
+            },
+            Err(failure) => failure,
+        };
+        jobs.into_iter().for_each(|job| job.answer(Err(failure.clone())));
+    }
+
+    /// Retires what nothing has used for a while: alone in its batch, so that nothing begins to use it meanwhile.
+    async fn retire_idle(&mut self) {
+        let now = self.inner.clock.now();
+        let idle: Vec<_> =
+            self.inner.desks_mut().iter_mut().map(|(desk, state)| (desk.clone(), state.idle(now))).collect();
+        for (desk, (lanes, groups)) in idle {
+            if lanes.is_empty() && groups.is_empty() {
+                continue;
+            }
+            if let Err(failure) =
+                self.commit(vec![Task::Own { desk, command: Command::Retire { lanes, groups } }]).await
+            {
+                tracing::warn!(%failure, "idle lanes are kept for now");
+            }
+        }
+    }
+
+    async fn rebuild(&mut self, desk: &DeskKey) {
+        match self.inner.rebuild(desk).await {
+            Ok(Rebuilt { reservations, to_diagnose }) => {
+                self.propose(desk, reservations);
+                self.diagnose(desk, to_diagnose);
+            }
+            // The next commit finds the view of another epoch, and tries again.
+            Err(failure) => tracing::error!(desk = %desk.desk, %failure, "the availability view could not be rebuilt"),
+        }
+    }
+}
+
+/// What has to be interned, and for whom.
+#[derive(Default)]
+struct Wanted {
+    lanes: BTreeSet<LaneKey>,
+    groups: BTreeSet<Expertise>,
+    jobs: Vec<Job>,
+}
+
+/// What a commit appended, as streams read it.
+fn log_rows(
+    changes: &BTreeMap<DeskKey, DeskChange>,
+    entries: Vec<(DeskKey, Vec<Arc<Entry>>)>,
+) -> Vec<(DeskKey, Vec<Arc<LogRow>>, u64)> {
+    let rows = entries.into_iter().filter_map(|(desk, entries)| {
+        let tickets: BTreeMap<TicketId, &Arc<Ticket>> = changes
+            .get(&desk)
+            .into_iter()
+            .flat_map(|change| change.tickets.iter().map(|moved| (moved.after.id, &moved.after)))
+            .collect();
+        let head = entries.last()?.seq;
+        let row = |entry: Arc<Entry>| {
+            let ticket = entry.event.ticket.and_then(|id| tickets.get(&id));
+            let (ticket_name, content) = ticket.map(|row| (row.name.clone(), row.content.clone())).unzip();
+            Arc::new(LogRow { entry, ticket_name, content })
+        };
+        Some((desk, entries.into_iter().map(row).collect(), head))
+    });
+    rows.collect()
+}
+
+impl<S: Store, A: Availability> Writer<S, A> {
+    /// Brings every desk into memory and into the index.
+    pub async fn load(&mut self) -> Result<(), Failure> {
+        let store = |error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the desks could not be loaded");
+            Failure::of_store(&error)
+        };
+        for desk in self.inner.store.all_desks().await.map_err(store)? {
+            let Some(scope) = self.inner.store.scope(&desk).await.map_err(store)? else { continue };
+            self.inner.desks_mut().insert(desk.clone(), DeskState::new(scope, 0, 0));
+            let Rebuilt { reservations, to_diagnose } = self.inner.rebuild(&desk).await?;
+            self.propose(&desk, reservations);
+            self.diagnose(&desk, to_diagnose);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! How far a connector is behind, and who reads for it.
+
+use tonic::Status;
+
+use super::opening::selection;
+use crate::availability::Availability;
+use crate::domain::connector::Connector;
+use crate::domain::id::{ConnectorId, DeskKey};
+use crate::engine::Engine;
+use crate::grpc::render;
+use crate::grpc::status::{About, of_failure, of_store};
+use crate::proto::handoff::v1 as pb;
+use crate::store::Store;
+
+/// Beyond this, decisions that wait are not counted.
+const MOST_COUNTED: u32 = 10_000;
+/// Read at once while counting.
+const PAGE: u32 = 500;
+
+/// Acknowledged position and head only: what a list can afford.
+pub(super) async fn position<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    desk: &DeskKey,
+    connector: &ConnectorId,
+    head: u64,
+) -> Result<pb::ConnectorLag, Status> {
+    let acked = engine.acked(desk, connector).await;
+    let acked = acked.map_err(|failure| of_failure(failure, &About::desk(desk)))?;
+    Ok(pb::ConnectorLag {
+        acked_seq: Some(acked),
+        head_seq: Some(head),
+        pending_count: None,
+        oldest_pending_time: None,
+    })
+}
+
+/// With the decisions that wait, counted.
+pub(super) async fn whole<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    desk: &DeskKey,
+    connector: &Connector,
+) -> Result<pb::ConnectorLag, Status> {
+    let head = engine.store().head(desk).await.map_err(|error| of_store(&error))?;
+    let mut lag = position(engine, desk, &connector.id, head.map_or(0, |(head, _)| head)).await?;
+    let selection = selection(connector, &[]);
+    let mut after = match lag.acked_seq {
+        Some(acked) if acked > 0 => acked,
+        Some(_) | None => born(engine, desk, connector).await?.saturating_sub(1),
+    };
+    let mut count = 0;
+    while count < MOST_COUNTED {
+        let read = engine.store().log_after(desk, &selection, after, PAGE).await;
+        let (rows, _) = read.map_err(|error| of_store(&error))?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
+        lag.oldest_pending_time.get_or_insert(render::timestamp(first.entry.event.at));
+        after = last.seq();
+        let found = u32::try_from(rows.len()).unwrap_or(PAGE);
+        count += found;
+        if found < PAGE {
+            break;
+        }
+    }
+    lag.pending_count = Some(count.min(MOST_COUNTED));
+    Ok(lag)
+}
+
+/// The first entry made since the connector was created: nothing before it is for it.
+pub(super) async fn born<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    desk: &DeskKey,
+    connector: &Connector,
+) -> Result<u64, Status> {
+    engine.store().first_seq(desk, connector.create_time).await.map_err(|error| of_store(&error))
+}
+
+pub(super) fn instances<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    desk: &DeskKey,
+    connector: &ConnectorId,
+) -> Vec<pb::ConnectorInstance> {
+    let subscriber = engine.hub().subscriber(desk, connector);
+    let drawn = subscriber.map(|occupant| pb::ConnectorInstance {
+        instance: occupant.who.to_string(),
+        connect_time: Some(render::timestamp(occupant.since)),
+        sent_seq: Some(occupant.sent_seq),
+    });
+    drawn.into_iter().collect()
+}

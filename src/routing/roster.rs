@@ -1,0 +1,220 @@
+//! The roster: the desk's agents by group, and which groups serve which lanes how well.
+//!
+//! Fed by commits, in log order. It answers what a desk's rows alone would answer slowly: who fits a lane, how many of
+//! them are on duty, and (with [`super::explain`]) why an agent was chosen. It refuses to know what waits or who is held.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::lanes::{Rank, asked_skills, fit, rank, satisfies};
+use crate::domain::agent::Agent;
+use crate::domain::desk::{Desk, LaneKey};
+use crate::domain::id::{AgentId, AgentNo, GroupNo, LaneNo};
+use crate::domain::record::Fit;
+use crate::domain::requirement::{Expertise, Requirement};
+
+/// A lane with the groups that serve it.
+#[derive(Clone, Debug)]
+pub struct LaneRow {
+    pub key: Arc<LaneKey>,
+    /// Best first.
+    pub serving: Vec<Service>,
+    /// Agents who fit, and those of them on duty.
+    pub fitting: u32,
+    pub on_duty: u32,
+}
+
+/// How well a group serves a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Service {
+    pub rank: Rank,
+    pub fit: Fit,
+    pub group: GroupNo,
+}
+
+/// A pair that is new, or ranked anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub lane: LaneNo,
+    pub group: GroupNo,
+    pub rank: Rank,
+}
+
+/// What a new state of the interned tables changed.
+#[derive(Clone, Debug, Default)]
+pub struct TableChange {
+    pub pairs: Vec<Pair>,
+    pub retired_lanes: Vec<LaneNo>,
+    pub retired_groups: Vec<GroupNo>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct GroupRow {
+    expertise: Arc<Expertise>,
+    lanes: BTreeSet<LaneNo>,
+    agents: BTreeSet<AgentNo>,
+    on_duty: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Roster {
+    agents: BTreeMap<AgentNo, Arc<Agent>>,
+    numbers: BTreeMap<AgentId, AgentNo>,
+    groups: BTreeMap<GroupNo, GroupRow>,
+    lanes: BTreeMap<LaneNo, LaneRow>,
+    asked: BTreeSet<Arc<str>>,
+}
+
+impl Roster {
+    pub fn agent(&self, number: AgentNo) -> Option<&Arc<Agent>> {
+        self.agents.get(&number)
+    }
+
+    pub fn find(&self, id: &AgentId) -> Option<&Arc<Agent>> {
+        self.numbers.get(id).and_then(|number| self.agents.get(number))
+    }
+
+    /// Every agent, deleted ones too.
+    pub fn agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.agents.values()
+    }
+
+    pub fn lane(&self, lane: LaneNo) -> Option<&LaneRow> {
+        self.lanes.get(&lane)
+    }
+
+    /// The agents of a group, deleted ones left out.
+    pub fn of_group(&self, group: GroupNo) -> impl Iterator<Item = &Arc<Agent>> {
+        let numbers = self.groups.get(&group).into_iter().flat_map(|row| &row.agents);
+        numbers.filter_map(|number| self.agents.get(number))
+    }
+
+    /// Agents who are not deleted.
+    pub fn head_count(&self) -> u32 {
+        self.groups.values().map(|row| count(row.agents.len())).sum()
+    }
+
+    /// Groups that nobody belongs to.
+    pub fn empty_groups(&self) -> impl Iterator<Item = GroupNo> {
+        self.groups.iter().filter(|(_, row)| row.agents.is_empty()).map(|(number, _)| *number)
+    }
+
+    /// Every pair, for a view that is built from nothing.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair> {
+        self.lanes.iter().flat_map(|(lane, row)| {
+            row.serving.iter().map(|service| Pair { lane: *lane, group: service.group, rank: service.rank })
+        })
+    }
+
+    /// Agents on duty who satisfy a need, busy ones included.
+    pub fn on_count(&self, need: &Requirement) -> u32 {
+        self.groups.values().filter(|row| satisfies(need, &row.expertise)).map(|row| row.on_duty).sum()
+    }
+
+    /// Takes in an agent's new row. Answers the lanes for which it changed who fits or who is on duty.
+    pub fn put(&mut self, agent: Arc<Agent>) -> Vec<LaneNo> {
+        let before = self.agents.insert(agent.number, agent.clone());
+        self.numbers.insert(agent.id.clone(), agent.number);
+        let standing = |row: &Agent| (!row.deleted).then(|| (row.group, row.on_duty()));
+        let (was, is) = (before.as_deref().and_then(standing), standing(&agent));
+        if was == is {
+            return Vec::new();
+        }
+        let mut touched = BTreeSet::new();
+        if let Some((group, duty)) = was {
+            touched.extend(self.count_agent(group, agent.number, duty, false));
+        }
+        if let Some((group, duty)) = is {
+            touched.extend(self.count_agent(group, agent.number, duty, true));
+        }
+        touched.into_iter().collect()
+    }
+
+    fn count_agent(&mut self, group: GroupNo, number: AgentNo, duty: bool, joins: bool) -> Vec<LaneNo> {
+        let row = self.groups.entry(group).or_default();
+        if joins {
+            row.agents.insert(number);
+        } else {
+            row.agents.remove(&number);
+        }
+        let by = |counter: &mut u32| *counter = if joins { *counter + 1 } else { counter.saturating_sub(1) };
+        if duty {
+            by(&mut row.on_duty);
+        }
+        let lanes: Vec<LaneNo> = row.lanes.iter().copied().collect();
+        for lane in &lanes {
+            if let Some(lane) = self.lanes.get_mut(lane) {
+                by(&mut lane.fitting);
+                if duty {
+                    by(&mut lane.on_duty);
+                }
+            }
+        }
+        lanes
+    }
+
+    /// Brings the tables to the desk's state.
+    pub fn set_tables(&mut self, desk: &Desk) -> TableChange {
+        let mut change = self.retire(desk);
+        for (number, expertise) in desk.groups.iter() {
+            self.groups.entry(number).or_default().expertise = expertise.clone();
+        }
+        let asked = asked_skills(&desk.lanes);
+        let ranks_move = asked != self.asked;
+        self.asked = asked;
+        for (number, key) in desk.lanes.iter() {
+            let known = self.lanes.get(&number).map_or(0, |row| row.serving.len());
+            let row = self.lane_row(key);
+            let same = !ranks_move && known == row.serving.len() && self.lanes.contains_key(&number);
+            if same {
+                continue;
+            }
+            for service in &row.serving {
+                let moved = self.lanes.get(&number).is_none_or(|before| !before.serving.contains(service));
+                if moved {
+                    change.pairs.push(Pair { lane: number, group: service.group, rank: service.rank });
+                }
+                self.groups.entry(service.group).or_default().lanes.insert(number);
+            }
+            self.lanes.insert(number, row);
+        }
+        change
+    }
+
+    fn retire(&mut self, desk: &Desk) -> TableChange {
+        let lanes: Vec<LaneNo> = self.lanes.keys().filter(|lane| desk.lanes.get(**lane).is_none()).copied().collect();
+        let groups: Vec<GroupNo> =
+            self.groups.keys().filter(|group| desk.groups.get(**group).is_none()).copied().collect();
+        for lane in &lanes {
+            self.lanes.remove(lane);
+            self.groups.values_mut().for_each(|row| {
+                row.lanes.remove(lane);
+            });
+        }
+        for group in &groups {
+            self.groups.remove(group);
+            self.lanes.values_mut().for_each(|row| row.serving.retain(|service| service.group != *group));
+        }
+        TableChange { pairs: Vec::new(), retired_lanes: lanes, retired_groups: groups }
+    }
+
+    fn lane_row(&self, key: &Arc<LaneKey>) -> LaneRow {
+        let mut serving: Vec<Service> = self
+            .groups
+            .iter()
+            .filter_map(|(group, row)| {
+                let fit = fit(key, &row.expertise, &self.asked)?;
+                Some(Service { rank: rank(fit, key.strategy), fit, group: *group })
+            })
+            .collect();
+        serving.sort_unstable();
+        let rows = || serving.iter().filter_map(|service| self.groups.get(&service.group));
+        let fitting = rows().map(|row| count(row.agents.len())).sum();
+        let on_duty = rows().map(|row| row.on_duty).sum();
+        LaneRow { key: key.clone(), serving, fitting, on_duty }
+    }
+}
+
+fn count(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
+}

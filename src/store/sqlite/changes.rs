@@ -1,0 +1,250 @@
+//! What a batch's work comes to, as rows for the set-based statements: one JSON list per table.
+//!
+//! Worked out between load and write, without waiting, so that nothing borrowed from the load lives across a statement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::rows;
+use crate::domain::agent::Agent;
+use crate::domain::connector::Connector;
+use crate::domain::event::{Body, Event, Route};
+use crate::domain::id::{ConnectorId, DeskKey, OfferId, TicketId};
+use crate::domain::leg::Leg;
+use crate::domain::ticket::Ticket;
+use crate::domain::time::Time;
+use crate::routing::workset::{Scope, WorkingSet};
+use crate::store::{DedupKey, Error, Loaded, StoredAnswer, Work, route};
+
+/// Rows of one table as a JSON list.
+#[derive(Default)]
+pub(super) struct Rows(String);
+
+impl Rows {
+    pub fn push(&mut self, row: &impl Serialize) -> Result<(), Error> {
+        self.0.push(if self.0.is_empty() { '[' } else { ',' });
+        self.0.push_str(&rows::to_json("row", row)?);
+        Ok(())
+    }
+
+    /// `None`: there is nothing to write.
+    pub fn into_list(mut self) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.push(']');
+        Some(self.0)
+    }
+}
+
+/// Everything that a batch writes, but the numbers of its events, which are taken last.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub tickets: Rows,
+    pub contents: Rows,
+    pub legs: Rows,
+    pub offers: Rows,
+    pub agents: Rows,
+    pub desks: Rows,
+    pub heads: Rows,
+    pub connectors: Rows,
+    pub lanes: Rows,
+    pub lanes_retired: Rows,
+    pub groups: Rows,
+    pub groups_retired: Rows,
+    pub policies: Rows,
+    pub conversations_touched: Rows,
+    pub conversations_held: Rows,
+    pub answers: Rows,
+    pub events: BTreeMap<DeskKey, Vec<(Event, Option<Route>)>>,
+    /// Of the desks whose scope the batch changed.
+    pub scopes: BTreeMap<DeskKey, Scope>,
+}
+
+impl Changes {
+    /// Splits the work into what is written and what the caller gets.
+    pub fn of<T>(loaded: &Loaded, work: Work<'_, T>) -> Result<(Changes, T), Error> {
+        let Work { changed, events, answers, value } = work;
+        let mut changes = Changes::default();
+        for set in &changed {
+            changes.set(set, loaded.desks.get(&set.key))?;
+        }
+        changes.log(loaded, &changed, events)?;
+        for (key, answer) in &answers {
+            changes.answer(key, answer, loaded.now)?;
+        }
+        Ok((changes, value))
+    }
+
+    fn set(&mut self, set: &WorkingSet<'_>, base: Option<&WorkingSet<'static>>) -> Result<(), Error> {
+        let key = &set.key;
+        for ticket in set.tickets.own().values() {
+            let before = base.and_then(|base| base.tickets.get(&ticket.id));
+            if before.is_none_or(|before| before != ticket) {
+                self.ticket(key, ticket, before.map(Arc::as_ref))?;
+            }
+        }
+        for agent in set.agents.own().values() {
+            let before = base.and_then(|base| base.agents.get(&agent.id));
+            if before.is_none_or(|before| before != agent) {
+                self.agent(key, agent)?;
+            }
+        }
+        for ((connector, conversation), held) in set.conversations.own() {
+            let row = (key.tenant.as_str(), key.desk.as_str(), connector.as_str(), conversation.as_ref());
+            self.conversations_touched.push(&row)?;
+            if let Some(ticket) = held.as_ref() {
+                self.conversations_held.push(&(row.0, row.1, row.2, row.3, ticket.to_string()))?;
+            }
+        }
+        if let Some(scope) = &set.scope {
+            self.scope(key, scope, base.and_then(|base| base.scope.as_ref()))?;
+        }
+        Ok(())
+    }
+
+    fn ticket(&mut self, key: &DeskKey, ticket: &Ticket, before: Option<&Ticket>) -> Result<(), Error> {
+        let (tenant, desk, id) = (key.tenant.as_str(), key.desk.as_str(), ticket.id.to_string());
+        self.tickets.push(&(
+            tenant,
+            desk,
+            &id,
+            &ticket.name,
+            ticket.state.word(),
+            rows::stage(ticket),
+            ticket.channel.word(),
+            &ticket.queue,
+            &ticket.connector,
+            &ticket.owner,
+            ticket.policy_rev,
+            ticket.create_time,
+            ticket.next_due_at,
+            rows::to_json("ticket", ticket)?,
+        ))?;
+        if before.is_none_or(|before| before.content != ticket.content) {
+            self.contents.push(&(tenant, desk, &id, rows::to_json("content", ticket.content.as_ref())?))?;
+        }
+        for leg in &ticket.legs {
+            let before = before.and_then(|before| before.leg(leg.n));
+            // An open leg is written with every change of its ticket: its order key is made of both.
+            if leg.state.is_open() || before != Some(leg) {
+                self.leg(key, &id, ticket, leg, before)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn leg(&mut self, key: &DeskKey, id: &str, ticket: &Ticket, leg: &Leg, before: Option<&Leg>) -> Result<(), Error> {
+        let (tenant, desk) = (key.tenant.as_str(), key.desk.as_str());
+        self.legs.push(&(
+            tenant,
+            desk,
+            id,
+            leg.n,
+            leg.ver,
+            rows::leg_word(leg.state),
+            u8::from(leg.state.is_open()),
+            &leg.agent,
+            &leg.prefer,
+            &ticket.queue,
+            rows::waiting_key(ticket, leg),
+            u8::from(rows::waits_with_amount(leg)),
+            rows::to_json("leg", leg)?,
+        ))?;
+        for offer in &leg.offers {
+            let before = before.and_then(|before| before.offers.iter().find(|known| known.id == offer.id));
+            // Whether an offer that was taken books its agent follows from the leg.
+            if offer.is_open() || before != Some(offer) {
+                let OfferId { leg_ver, nth, .. } = offer.id;
+                let body = rows::to_json("offer", offer)?;
+                let books = u8::from(rows::books(leg, offer));
+                self.offers.push(&(tenant, desk, id, leg.n, leg_ver, nth, &offer.agent, books, body))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn agent(&mut self, key: &DeskKey, agent: &Agent) -> Result<(), Error> {
+        self.agents.push(&(
+            key.tenant.as_str(),
+            key.desk.as_str(),
+            &agent.id,
+            agent.number,
+            u8::from(agent.deleted),
+            agent.used_live,
+            agent.used_deferred,
+            agent.next_due_at,
+            rows::to_json("agent", agent)?,
+        ))
+    }
+
+    /// The desk's own row and its connectors; what is interned follows from the events.
+    fn scope(&mut self, key: &DeskKey, scope: &Scope, before: Option<&Scope>) -> Result<(), Error> {
+        let (tenant, desk) = (key.tenant.as_str(), key.desk.as_str());
+        let mut changed = false;
+        if before.is_none_or(|before| !Arc::ptr_eq(&before.desk, &scope.desk)) {
+            changed = true;
+            self.desks.push(&(tenant, desk, rows::to_json("desk", scope.desk.as_ref())?))?;
+        }
+        if before.is_none() {
+            self.heads.push(&(tenant, desk, 1, 0))?;
+        }
+        let known = |id: &ConnectorId| -> Option<&Arc<Connector>> { before?.connectors.get(id) };
+        if before.is_none_or(|before| !Arc::ptr_eq(&before.connectors, &scope.connectors)) {
+            changed = true;
+            for (id, connector) in scope.connectors.iter().filter(|(id, row)| known(id) != Some(*row)) {
+                let body = rows::to_json("connector", connector.as_ref())?;
+                self.connectors.push(&(tenant, desk, id, u8::from(connector.deleted), body))?;
+            }
+        }
+        if changed {
+            self.scopes.insert(key.clone(), scope.clone());
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, loaded: &Loaded, changed: &[WorkingSet<'_>], events: Vec<(DeskKey, Event)>) -> Result<(), Error> {
+        let row = |key: &DeskKey, id: &TicketId| {
+            let mut after = changed.iter().rev().filter(|set| set.key == *key);
+            let found = after.find_map(|set| set.tickets.get(id));
+            found.or_else(|| loaded.desks.get(key)?.tickets.get(id)).cloned()
+        };
+        for (key, event) in events {
+            self.interned(&key, &event)?;
+            let route = match &event.ticket {
+                Some(id) => {
+                    let ticket = row(&key, id).ok_or_else(|| rows::corrupt("batch", format!("no row of {id}")))?;
+                    route::of(&event, &ticket)
+                }
+                None => None,
+            };
+            self.events.entry(key).or_default().push((event, route));
+        }
+        Ok(())
+    }
+
+    fn interned(&mut self, key: &DeskKey, event: &Event) -> Result<(), Error> {
+        let (tenant, desk) = (key.tenant.as_str(), key.desk.as_str());
+        match &event.body {
+            Body::LaneAdded { lane, key } => self.lanes.push(&(tenant, desk, lane, rows::to_json("lane", key)?)),
+            Body::LaneRetired { lane } => self.lanes_retired.push(&(tenant, desk, lane)),
+            Body::GroupAdded { group, expertise } => {
+                self.groups.push(&(tenant, desk, group, rows::to_json("group", expertise)?))
+            }
+            Body::GroupRetired { group } => self.groups_retired.push(&(tenant, desk, group)),
+            Body::PolicyUpdated { revision, source, author, change_note } => {
+                self.policies.push(&(tenant, desk, revision, source, author, change_note, event.at))
+            }
+            // Every other event is in the rows that it changed.
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&mut self, key: &DedupKey, answer: &StoredAnswer, at: Time) -> Result<(), Error> {
+        let DedupKey { tenant, caller, method, key } = key;
+        let body = rows::to_json("answer", &answer.answer)?;
+        self.answers.push(&(tenant, caller, method, key, &answer.request_hash, body, at))
+    }
+}

@@ -1,0 +1,230 @@
+//! Loading what a batch works on: a fixed number of statements, whatever the number of its commands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlx::SqliteConnection;
+
+use super::scope::Scopes;
+use super::{rows, scope, statements};
+use crate::domain::id::{AgentId, ConnectorId, DeskKey, QueueId, TicketId};
+use crate::domain::ticket::Ticket;
+use crate::domain::time::{Span, Time};
+use crate::routing::workset::WorkingSet;
+use crate::store::{DEDUP_DAYS, Error, Loaded, Request, StoredAnswer};
+
+/// A batch's rows, and the heads of its desks' logs.
+pub(super) struct Batch {
+    pub loaded: Loaded,
+    pub heads: BTreeMap<DeskKey, u64>,
+}
+
+type Keys<K> = BTreeSet<(DeskKey, K)>;
+
+/// In the order in which a store with many writers would lock: dedup keys, tickets, agents, desks.
+pub(super) async fn batch(
+    connection: &mut SqliteConnection,
+    scopes: &Scopes,
+    requests: &[Request],
+    now: Time,
+) -> Result<Batch, Error> {
+    let desks: BTreeSet<DeskKey> = requests.iter().map(|request| request.desk.clone()).collect();
+    let mut sets: BTreeMap<DeskKey, WorkingSet<'static>> =
+        desks.iter().map(|key| (key.clone(), WorkingSet::empty(key.clone()))).collect();
+    let answers = answers(connection, requests, now).await?;
+    let named = Named::of(requests);
+
+    let mut tickets = named.tickets;
+    tickets.extend(tickets_of_agents(connection, &named.with_work).await?);
+    let holders = conversations(connection, &named.conversations, &mut sets).await?;
+    let found = load_tickets(connection, tickets.union(&holders)).await?;
+
+    let mut agents = named.agents;
+    for (key, ticket) in &found {
+        if tickets.contains(&(key.clone(), ticket.id)) {
+            agents.extend(ticket.concerned_agents().into_iter().map(|agent| (key.clone(), agent.clone())));
+        }
+    }
+    for (key, ticket) in found {
+        set_of(&mut sets, &key).tickets.insert(ticket.id, ticket);
+    }
+    load_agents(connection, &agents, &mut sets).await?;
+    count_waiting(connection, &named.queues, &mut sets).await?;
+    let heads = heads(connection, &desks).await?;
+    for (key, scope) in scope::cached(connection, scopes, &desks).await? {
+        set_of(&mut sets, &key).scope = Some(scope);
+    }
+    Ok(Batch { loaded: Loaded { desks: sets, answers, now }, heads })
+}
+
+/// What the requests name, each with its desk.
+#[derive(Default)]
+struct Named {
+    tickets: Keys<TicketId>,
+    agents: Keys<AgentId>,
+    with_work: Keys<AgentId>,
+    conversations: Keys<(ConnectorId, Arc<str>)>,
+    queues: Keys<QueueId>,
+}
+
+impl Named {
+    fn of(requests: &[Request]) -> Named {
+        let mut named = Named::default();
+        for Request { desk, roots, .. } in requests {
+            named.tickets.extend(roots.tickets.iter().map(|id| (desk.clone(), *id)));
+            named.agents.extend(roots.agents.iter().map(|id| (desk.clone(), id.clone())));
+            named.agents.extend(roots.agents_with_work.iter().map(|id| (desk.clone(), id.clone())));
+            named.with_work.extend(roots.agents_with_work.iter().map(|id| (desk.clone(), id.clone())));
+            named.conversations.extend(roots.conversations.iter().map(|key| (desk.clone(), key.clone())));
+            named.queues.extend(roots.queues.iter().map(|id| (desk.clone(), id.clone())));
+        }
+        named
+    }
+}
+
+fn set_of<'s>(sets: &'s mut BTreeMap<DeskKey, WorkingSet<'static>>, key: &DeskKey) -> &'s mut WorkingSet<'static> {
+    sets.get_mut(key).expect("only rows of the batch's desks are asked for")
+}
+
+async fn answers(
+    connection: &mut SqliteConnection,
+    requests: &[Request],
+    now: Time,
+) -> Result<Vec<Option<StoredAnswer>>, Error> {
+    let mut answers: Vec<Option<StoredAnswer>> = requests.iter().map(|_| None).collect();
+    let keyed = requests.iter().enumerate().filter_map(|(at, request)| Some((at, request.dedup.as_ref()?)));
+    let (places, keys): (Vec<usize>, Vec<_>) =
+        keyed.map(|(at, key)| (at, (key.tenant.as_str(), &key.caller, &key.method, &key.key))).unzip();
+    if keys.is_empty() {
+        return Ok(answers);
+    }
+    let expired = now - Span::from_days(DEDUP_DAYS);
+    let found: Vec<(i64, String, String)> = sqlx::query_as(statements::LOAD_ANSWERS)
+        .bind(rows::to_json("dedup keys", &keys)?)
+        .bind(expired.micros())
+        .fetch_all(connection)
+        .await?;
+    for (nth, request_hash, answer) in found {
+        let place = usize::try_from(nth).ok().and_then(|nth| places.get(nth)).copied();
+        let place = place.ok_or_else(|| rows::corrupt("dedup key", format!("number {nth} was not asked for")))?;
+        let answer = rows::from_json("answer", &answer)?;
+        answers[place] = Some(StoredAnswer { request_hash: Arc::from(request_hash), answer });
+    }
+    Ok(answers)
+}
+
+async fn tickets_of_agents(connection: &mut SqliteConnection, agents: &Keys<AgentId>) -> Result<Keys<TicketId>, Error> {
+    if agents.is_empty() {
+        return Ok(Keys::new());
+    }
+    let found: Vec<(String, String, String)> = sqlx::query_as(statements::LOAD_TICKETS_OF_AGENTS)
+        .bind(key_list(agents, |agent| agent.as_str().to_owned())?)
+        .fetch_all(connection)
+        .await?;
+    found
+        .into_iter()
+        .map(|(tenant, desk, ticket)| Ok((rows::desk_key(&tenant, &desk)?, rows::ticket_id(&ticket)?)))
+        .collect()
+}
+
+/// Puts the conversations into their sets; answers the tickets that hold them, for a refusal names them.
+async fn conversations(
+    connection: &mut SqliteConnection,
+    keys: &Keys<(ConnectorId, Arc<str>)>,
+    sets: &mut BTreeMap<DeskKey, WorkingSet<'static>>,
+) -> Result<Keys<TicketId>, Error> {
+    let mut holders = Keys::new();
+    if keys.is_empty() {
+        return Ok(holders);
+    }
+    let wanted: Vec<_> = keys
+        .iter()
+        .map(|(at, (connector, key))| (at.tenant.as_str(), at.desk.as_str(), connector.as_str(), key))
+        .collect();
+    let found: Vec<(String, String, String, String, String)> = sqlx::query_as(statements::LOAD_CONVERSATIONS)
+        .bind(rows::to_json("conversation keys", &wanted)?)
+        .fetch_all(connection)
+        .await?;
+    for (tenant, desk, connector, key, ticket) in found {
+        let desk = rows::desk_key(&tenant, &desk)?;
+        let ticket = rows::ticket_id(&ticket)?;
+        let held = (rows::connector_id(&connector)?, Arc::from(key));
+        set_of(sets, &desk).conversations.insert(held, Arc::new(Some(ticket)));
+        holders.insert((desk, ticket));
+    }
+    Ok(holders)
+}
+
+async fn load_tickets(
+    connection: &mut SqliteConnection,
+    tickets: impl Iterator<Item = &(DeskKey, TicketId)>,
+) -> Result<Vec<(DeskKey, Arc<Ticket>)>, Error> {
+    let wanted: Vec<_> =
+        tickets.map(|(key, ticket)| (key.tenant.as_str(), key.desk.as_str(), ticket.to_string())).collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    type Row = (String, String, String, Option<String>, Option<String>, Option<String>);
+    let found: Vec<Row> = sqlx::query_as(statements::LOAD_TICKETS)
+        .bind(rows::to_json("ticket ids", &wanted)?)
+        .fetch_all(connection)
+        .await?;
+    let row = |(tenant, desk, body, content, legs, offers): Row| {
+        Ok((rows::desk_key(&tenant, &desk)?, rows::ticket((body, content, legs, offers))?))
+    };
+    found.into_iter().map(row).collect()
+}
+
+async fn load_agents(
+    connection: &mut SqliteConnection,
+    agents: &Keys<AgentId>,
+    sets: &mut BTreeMap<DeskKey, WorkingSet<'static>>,
+) -> Result<(), Error> {
+    if agents.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<(String, String, String)> = sqlx::query_as(statements::LOAD_AGENTS)
+        .bind(key_list(agents, |agent| agent.as_str().to_owned())?)
+        .fetch_all(connection)
+        .await?;
+    for (tenant, desk, body) in found {
+        let agent: crate::domain::agent::Agent = rows::from_json("agent", &body)?;
+        set_of(sets, &rows::desk_key(&tenant, &desk)?).agents.insert(agent.id.clone(), Arc::new(agent));
+    }
+    Ok(())
+}
+
+async fn count_waiting(
+    connection: &mut SqliteConnection,
+    queues: &Keys<QueueId>,
+    sets: &mut BTreeMap<DeskKey, WorkingSet<'static>>,
+) -> Result<(), Error> {
+    if queues.is_empty() {
+        return Ok(());
+    }
+    let counts: Vec<(i64, i64)> = sqlx::query_as(statements::LOAD_WAITING)
+        .bind(key_list(queues, |queue| queue.as_str().to_owned())?)
+        .fetch_all(connection)
+        .await?;
+    let by_place: BTreeMap<i64, i64> = counts.into_iter().collect();
+    for (place, (key, queue)) in (0_i64..).zip(queues) {
+        let waiting = by_place.get(&place).copied().unwrap_or(0);
+        set_of(sets, key).waiting.insert(queue.clone(), rows::unsigned("count of legs", waiting)?);
+    }
+    Ok(())
+}
+
+async fn heads(connection: &mut SqliteConnection, desks: &BTreeSet<DeskKey>) -> Result<BTreeMap<DeskKey, u64>, Error> {
+    let found: Vec<(String, String, i64)> =
+        sqlx::query_as(statements::LOAD_HEADS).bind(scope::desk_list(desks)?).fetch_all(connection).await?;
+    let row = |(tenant, desk, head): (String, String, i64)| {
+        Ok((rows::desk_key(&tenant, &desk)?, rows::unsigned("head", head)?))
+    };
+    found.into_iter().map(row).collect()
+}
+
+/// Keys as the statements take them: `[[tenant, desk, name], ...]`.
+fn key_list<K>(keys: &Keys<K>, name: impl Fn(&K) -> String) -> Result<String, Error> {
+    let keys: Vec<_> = keys.iter().map(|(at, key)| (at.tenant.as_str(), at.desk.as_str(), name(key))).collect();
+    rows::to_json("keys", &keys)
+}

@@ -1,0 +1,83 @@
+//! Opening: the directory, its lock, the connections, the migrations, the incarnation.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlStr, SqlitePool};
+
+use super::scope::Scopes;
+use super::{SqliteStore, rows, statements};
+use crate::clock::Clock;
+use crate::store::Error;
+
+/// Number, name and text. Forward only.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql"))];
+
+const DATABASE: &str = "handoff.db";
+const LOCK: &str = "handoff.lock";
+const READERS: u32 = 4;
+/// A checkpoint of another connection may be in the way for a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// In KiB, as SQLite takes a negative size.
+const CACHE: &str = "-65536";
+
+impl SqliteStore {
+    /// Opens the database of a directory, made if it is not there. One process at a time: another gets [`Error::InUse`].
+    pub async fn open(data_dir: &Path, clock: Clock) -> Result<SqliteStore, Error> {
+        let lock = take(data_dir)?;
+        let options = SqliteConnectOptions::new()
+            .filename(data_dir.join(DATABASE))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(false)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", CACHE)
+            .pragma("temp_store", "memory");
+        let writer = pool(1).connect_with(options.clone()).await?;
+        migrations().run(&writer).await.map_err(Error::Migrate)?;
+        let readers = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
+        let incarnation = incarnation(&writer, &clock).await?;
+        Ok(SqliteStore { writer, readers, clock, incarnation, scopes: Scopes::default(), _lock: lock })
+    }
+}
+
+/// Migrations of a newer version that are there already are left alone, so that going back to this one remains possible.
+fn migrations() -> Migrator {
+    let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, (*name).into(), MigrationType::Simple, SqlStr::from_static(text), false)
+    };
+    let mut migrations = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
+    migrations.set_ignore_missing(true);
+    migrations
+}
+
+/// Connections are never given up for age or idleness, and need no ping: they are in this process.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+fn take(data_dir: &Path) -> Result<File, Error> {
+    let path = || data_dir.display().to_string();
+    let unusable = |source| Error::Directory { path: path(), source };
+    std::fs::create_dir_all(data_dir).map_err(unusable)?;
+    let lock = File::options().create(true).append(true).open(data_dir.join(LOCK)).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path() }),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+async fn incarnation(writer: &SqlitePool, clock: &Clock) -> Result<u64, Error> {
+    sqlx::query(statements::MINT_INCARNATION).bind(clock.now().micros()).execute(writer).await?;
+    let (incarnation,): (i64,) = sqlx::query_as(statements::INCARNATION).fetch_one(writer).await?;
+    rows::unsigned("incarnation", incarnation)
+}

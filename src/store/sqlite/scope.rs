@@ -1,0 +1,188 @@
+//! The scope of a desk: its settings, connectors, interned tables and policies, kept in memory between batches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::SqliteConnection;
+
+use super::{rows, statements};
+use crate::domain::connector::Connector;
+use crate::domain::desk::{Desk, Groups, LaneKey, Lanes};
+use crate::domain::id::{ConnectorId, DeskKey, GroupNo, LaneNo};
+use crate::domain::requirement::Expertise;
+use crate::policy::{Policy, parse};
+use crate::routing::lanes::Limits;
+use crate::routing::workset::Scope;
+use crate::store::Error;
+
+/// Desks whose scope is kept in memory; with more, those come and go.
+const MAX_CACHED: usize = 4_096;
+
+/// Scopes as of the last commit. Filled by the writer alone, inside its transaction; a scope is forgotten before the commit that
+/// changes it and put back after, so that a commit whose end nobody saw leaves no old one behind.
+#[derive(Default)]
+pub(super) struct Scopes(Mutex<BTreeMap<DeskKey, Scope>>);
+
+impl Scopes {
+    pub fn find(&self, key: &DeskKey) -> Option<Scope> {
+        self.lock().get(key).cloned()
+    }
+
+    pub fn forget<'k>(&self, keys: impl Iterator<Item = &'k DeskKey>) {
+        let mut scopes = self.lock();
+        for key in keys {
+            scopes.remove(key);
+        }
+    }
+
+    pub fn put(&self, found: impl Iterator<Item = (DeskKey, Scope)>) {
+        let mut scopes = self.lock();
+        for (key, scope) in found {
+            if scopes.len() >= MAX_CACHED {
+                scopes.pop_first();
+            }
+            scopes.insert(key, scope);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<DeskKey, Scope>> {
+        // Whoever panicked held it for a single insertion or removal: the map is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The scopes of those desks that exist; for the writer, inside its transaction.
+pub(super) async fn cached(
+    connection: &mut SqliteConnection,
+    scopes: &Scopes,
+    desks: &BTreeSet<DeskKey>,
+) -> Result<BTreeMap<DeskKey, Scope>, Error> {
+    let mut known: BTreeMap<DeskKey, Scope> =
+        desks.iter().filter_map(|key| Some((key.clone(), scopes.find(key)?))).collect();
+    let missing: BTreeSet<DeskKey> = desks.iter().filter(|key| !known.contains_key(*key)).cloned().collect();
+    if !missing.is_empty() {
+        let found = load(connection, &missing).await?;
+        scopes.put(found.iter().map(|(key, scope)| (key.clone(), scope.clone())));
+        known.extend(found);
+    }
+    Ok(known)
+}
+
+/// Reads scopes from the database. Several statements: inside a transaction, so that they fit each other.
+pub(super) async fn load(
+    connection: &mut SqliteConnection,
+    desks: &BTreeSet<DeskKey>,
+) -> Result<BTreeMap<DeskKey, Scope>, Error> {
+    let keys = desk_list(desks)?;
+    let found: Vec<(String, String, String)> =
+        sqlx::query_as(statements::LOAD_DESKS).bind(&keys).fetch_all(&mut *connection).await?;
+    let mut scopes = BTreeMap::new();
+    for (tenant, desk, body) in found {
+        let desk_row: Desk = rows::from_json("desk", &body)?;
+        let scope = Scope {
+            desk: Arc::new(desk_row),
+            connectors: Arc::default(),
+            policies: Arc::new(BTreeMap::from([(0, Arc::new(Policy::built_in()))])),
+            limits: Arc::default(),
+        };
+        scopes.insert(rows::desk_key(&tenant, &desk)?, scope);
+    }
+    if scopes.is_empty() {
+        return Ok(scopes);
+    }
+    lanes(connection, &keys, &mut scopes).await?;
+    groups(connection, &keys, &mut scopes).await?;
+    connectors(connection, &keys, &mut scopes).await?;
+    policies(connection, &mut scopes).await?;
+    Ok(scopes)
+}
+
+pub(super) fn desk_list(desks: &BTreeSet<DeskKey>) -> Result<String, Error> {
+    let keys: Vec<_> = desks.iter().map(|key| (key.tenant.as_str(), key.desk.as_str())).collect();
+    rows::to_json("desk keys", &keys)
+}
+
+type Numbered = (String, String, i64, String);
+
+fn scope_of<'s>(scopes: &'s mut BTreeMap<DeskKey, Scope>, tenant: &str, desk: &str) -> Result<&'s mut Scope, Error> {
+    let key = rows::desk_key(tenant, desk)?;
+    scopes.get_mut(&key).ok_or_else(|| rows::corrupt("desk", format!("rows of desk {desk}, which does not exist")))
+}
+
+async fn lanes(
+    connection: &mut SqliteConnection,
+    keys: &str,
+    scopes: &mut BTreeMap<DeskKey, Scope>,
+) -> Result<(), Error> {
+    let found: Vec<Numbered> = sqlx::query_as(statements::LOAD_LANES).bind(keys).fetch_all(connection).await?;
+    let mut tables: BTreeMap<DeskKey, Lanes> = BTreeMap::new();
+    for (tenant, desk, number, body) in found {
+        let lane: LaneKey = rows::from_json("lane", &body)?;
+        let table = tables.entry(rows::desk_key(&tenant, &desk)?).or_default();
+        table.insert(LaneNo(rows::unsigned("lane number", number)?), Arc::new(lane));
+    }
+    for (key, table) in tables {
+        let scope = scope_of(scopes, key.tenant.as_str(), key.desk.as_str())?;
+        Arc::make_mut(&mut scope.desk).lanes = Arc::new(table);
+    }
+    Ok(())
+}
+
+async fn groups(
+    connection: &mut SqliteConnection,
+    keys: &str,
+    scopes: &mut BTreeMap<DeskKey, Scope>,
+) -> Result<(), Error> {
+    let found: Vec<Numbered> = sqlx::query_as(statements::LOAD_GROUPS).bind(keys).fetch_all(connection).await?;
+    let mut tables: BTreeMap<DeskKey, Groups> = BTreeMap::new();
+    for (tenant, desk, number, body) in found {
+        let expertise: Expertise = rows::from_json("group", &body)?;
+        let table = tables.entry(rows::desk_key(&tenant, &desk)?).or_default();
+        table.insert(GroupNo(rows::unsigned("group number", number)?), Arc::new(expertise));
+    }
+    for (key, table) in tables {
+        let scope = scope_of(scopes, key.tenant.as_str(), key.desk.as_str())?;
+        scope.limits = Arc::new(Limits::of(&table));
+        Arc::make_mut(&mut scope.desk).groups = Arc::new(table);
+    }
+    Ok(())
+}
+
+async fn connectors(
+    connection: &mut SqliteConnection,
+    keys: &str,
+    scopes: &mut BTreeMap<DeskKey, Scope>,
+) -> Result<(), Error> {
+    let found: Vec<(String, String, String, String)> =
+        sqlx::query_as(statements::LOAD_CONNECTORS).bind(keys).fetch_all(connection).await?;
+    for (tenant, desk, name, body) in found {
+        let connector: Connector = rows::from_json("connector", &body)?;
+        let scope = scope_of(scopes, &tenant, &desk)?;
+        let table: &mut BTreeMap<ConnectorId, Arc<Connector>> = Arc::make_mut(&mut scope.connectors);
+        table.insert(rows::connector_id(&name)?, Arc::new(connector));
+    }
+    Ok(())
+}
+
+async fn policies(connection: &mut SqliteConnection, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
+    let wanted: Vec<_> = scopes
+        .iter()
+        .filter(|(_, scope)| scope.desk.policy_rev > 0)
+        .map(|(key, scope)| (key.tenant.as_str(), key.desk.as_str(), scope.desk.policy_rev))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let wanted = rows::to_json("desk keys", &wanted)?;
+    let found: Vec<Numbered> = sqlx::query_as(statements::LOAD_POLICIES).bind(wanted).fetch_all(connection).await?;
+    for (tenant, desk, revision, source) in found {
+        let revision = rows::unsigned("policy revision", revision)?;
+        let policy = parse::parse(&source, revision).map_err(|findings| {
+            let first = findings.first().map(|finding| finding.message.clone()).unwrap_or_default();
+            rows::corrupt("policy", format!("revision {revision} of desk {desk}: {first}"))
+        })?;
+        let scope = scope_of(scopes, &tenant, &desk)?;
+        Arc::make_mut(&mut scope.policies).insert(revision, Arc::new(policy.policy));
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The index in this process against a naive oracle: random calls, and after each one the same answer, the same view, and no
+//! waiting leg beside an eligible free agent.
+//!
+//! `HANDOFF_DIFFERENTIAL_STEPS` makes the run longer, `HANDOFF_DIFFERENTIAL_SEED` repeats one.
+
+mod oracle;
+mod property;
+mod steps;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use handoff::availability::memory::MemoryIndex;
+use handoff::availability::{Availability, Error, Reservation};
+use handoff::domain::id::{DeskId, DeskKey, TenantId};
+use handoff::domain::time::Time;
+
+use oracle::{Oracle, Reached, Refused};
+use steps::{Generator, Size, Step};
+
+const SMALL: Size = Size { agents: 8, groups: 6, lanes: 7, legs: 20 };
+/// Few lanes, long lines.
+const NARROW: Size = Size { agents: 7, groups: 4, lanes: 3, legs: 24 };
+/// More groups than free agents some of the time, and the other way round.
+const WIDE: Size = Size { agents: 30, groups: 24, lanes: 9, legs: 40 };
+
+/// A branch that is reached less often than this is not tested by a run.
+const ENOUGH: u32 = 200;
+
+#[test]
+fn the_index_answers_as_the_oracle_does_and_strands_no_pair() {
+    let steps = setting("HANDOFF_DIFFERENTIAL_STEPS").unwrap_or(25_000);
+    let seed = setting("HANDOFF_DIFFERENTIAL_SEED").unwrap_or(0x5eed);
+    let mut reached: BTreeMap<&str, u32> = BTreeMap::new();
+    // Several short runs reach more than a long one: each begins with another world.
+    for (run, size) in [SMALL, NARROW, SMALL, WIDE].into_iter().cycle().take(12).enumerate() {
+        let steps = if size == WIDE { steps / 40 } else { steps / 10 };
+        for (branch, count) in compare(seed + run as u64, steps, size).0 {
+            *reached.entry(branch).or_default() += count;
+        }
+    }
+    let table: Vec<String> = reached.iter().map(|(branch, count)| format!("{count:>7} {branch}")).collect();
+    let rare: Vec<&str> = reached.iter().filter(|(_, count)| **count < ENOUGH).map(|(branch, _)| *branch).collect();
+    assert!(rare.is_empty(), "reached too seldom: {rare:?}\n{}", table.join("\n"));
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+fn compare(seed: u64, steps: u64, size: Size) -> Reached {
+    let desk = DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("main").expect("valid") };
+    let index = MemoryIndex::default();
+    let mut oracle = Oracle::default();
+    let mut generator = Generator::new(seed, size);
+    let mut last: VecDeque<Step> = VecDeque::new();
+    for at in 0..steps {
+        let dump = oracle.dump();
+        let step = generator.next(oracle.epoch(), dump.as_ref(), &mut oracle.reached);
+        let now = generator.now();
+        last.push_back(step);
+        last.drain(..last.len().saturating_sub(4));
+        let step = last.back().expect("just pushed");
+        let (expected, made) = on_oracle(&mut oracle, step, now);
+        let place = || format!("seed {seed}, step {at} of {size:?}, after {last:?}");
+        let answer = on_index(&index, &desk, step, now);
+        assert_eq!(answer, expected, "another answer (left: index) with {}", place());
+        generator.remember(made);
+        let (view, expected) = (index.dump(&desk).expect("not poisoned"), oracle.dump());
+        assert!(view == expected, "another view with {}\nindex {view:?}\noracle {expected:?}", place());
+        if let Some(stranded) = expected.as_ref().and_then(property::stranded) {
+            panic!("{stranded} with {}", place());
+        }
+    }
+    oracle.reached
+}
+
+fn on_oracle(oracle: &mut Oracle, step: &Step, now: Time) -> (String, Vec<Reservation>) {
+    fn all(made: &Result<Vec<Reservation>, Refused>) -> Vec<Reservation> {
+        made.as_ref().map(Clone::clone).unwrap_or_default()
+    }
+    match step {
+        Step::Reserve { epoch, seen, asks } => {
+            let answer = oracle.reserve(*epoch, *seen, asks, now);
+            let made = answer.as_ref().map(|made| made.iter().flatten().cloned().collect()).unwrap_or_default();
+            (format!("{answer:?}"), made)
+        }
+        Step::Advance { epoch, from, to, change } => {
+            let answer = oracle.advance(*epoch, *from, *to, change, now);
+            let made = match &answer {
+                Ok(handoff::availability::Advanced::Applied { reservations, .. }) => reservations.clone(),
+                _ => vec![],
+            };
+            (format!("{answer:?}"), made)
+        }
+        Step::Refuse { epoch, leg, ver, head } => {
+            let made = oracle.refuse(*epoch, *leg, *ver, *head, now);
+            (format!("{made:?}"), all(&made))
+        }
+        Step::Expire { limit } => {
+            let made = oracle.expire(*limit, now);
+            (format!("{made:?}"), made)
+        }
+        Step::Beat { epoch, beats } => {
+            let answer = oracle.beat(*epoch, beats, now);
+            let made = answer.as_ref().map(|(_, made)| made.clone()).unwrap_or_default();
+            (format!("{answer:?}"), made)
+        }
+        Step::Lost => (format!("{:?}", oracle.lost(now)), vec![]),
+        Step::Begin { epoch, token } => (format!("{:?}", oracle.begin(*epoch, *token)), vec![]),
+        Step::Load { token, page, change } => (format!("{:?}", oracle.load(*token, *page, change, now)), vec![]),
+        Step::Flip { token, pages, cursor, head } => {
+            (format!("{:?}", oracle.flip(*token, *pages, *cursor, *head)), vec![])
+        }
+        Step::Rematch { epoch } => {
+            let answer = oracle.rematch(*epoch, now);
+            let made = answer.as_ref().map(|(made, _)| made.clone()).unwrap_or_default();
+            (format!("{answer:?}"), made)
+        }
+    }
+}
+
+fn on_index(index: &MemoryIndex, desk: &DeskKey, step: &Step, now: Time) -> String {
+    match step {
+        Step::Reserve { epoch, seen, asks } => spell(index.reserve(desk, *epoch, *seen, asks.clone(), now)),
+        Step::Advance { epoch, from, to, change } => {
+            spell(index.advance(desk, *epoch, *from, *to, change.clone(), now))
+        }
+        Step::Refuse { epoch, leg, ver, head } => spell(index.refuse(desk, *epoch, *leg, *ver, *head, now)),
+        Step::Expire { limit } => {
+            let made = ready(index.expire(*limit, now)).expect("of no epoch");
+            format!("{:?}", made.into_iter().map(|(_, reservation)| reservation).collect::<Vec<_>>())
+        }
+        Step::Beat { epoch, beats } => spell(index.beat(desk, *epoch, beats, now)),
+        Step::Lost => {
+            let mut lapsed = ready(index.lost(now)).expect("of no epoch");
+            format!("{:?}", lapsed.pop().map(|(_, lapsed)| lapsed))
+        }
+        Step::Begin { epoch, token } => spell(index.begin(desk, *epoch, *token, now)),
+        Step::Load { token, page, change } => spell(index.load(desk, *token, *page, change.clone(), now)),
+        Step::Flip { token, pages, cursor, head } => spell(index.flip(desk, *token, *pages, *cursor, *head)),
+        Step::Rematch { epoch } => spell(index.rematch(desk, *epoch, now)),
+    }
+}
+
+/// An answer as the oracle spells it.
+fn spell<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) -> String {
+    let answer = ready(call).map_err(|error| match error {
+        Error::WrongEpoch { .. } => Refused::Epoch,
+        Error::RebuildRefused { .. } => Refused::Rebuild,
+        Error::Away => panic!("a call panicked"),
+    });
+    format!("{answer:?}")
+}
+
+/// The index in this process never waits.
+fn ready<T>(call: impl Future<Output = T>) -> T {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("the call waits"),
+    }
+}

@@ -1,0 +1,75 @@
+//! A connector's subscription, as a client holds it.
+
+use handoff::proto::handoff::v1 as pb;
+use pb::subscribe_request::Request;
+use pb::subscribe_response::Response;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::stage::Stage;
+
+pub struct Subscription {
+    up: mpsc::Sender<pb::SubscribeRequest>,
+    down: Streaming<pb::SubscribeResponse>,
+    waiting: std::collections::VecDeque<pb::Decision>,
+    pub welcome: pb::SubscribeWelcome,
+    pub last_seq: u64,
+}
+
+impl Subscription {
+    pub async fn open(stage: &mut Stage) -> Subscription {
+        let hello =
+            pb::SubscribeHello { connector: stage.connector.clone(), instance: "test".into(), ..Default::default() };
+        Subscription::with(stage, hello).await.expect("a subscription")
+    }
+
+    pub async fn with(stage: &mut Stage, hello: pb::SubscribeHello) -> Result<Subscription, Status> {
+        let (up, requests) = mpsc::channel(64);
+        up.send(pb::SubscribeRequest { request: Some(Request::Hello(hello)) }).await.expect("room for the hello");
+        let mut down = stage.clients.decisions.subscribe(ReceiverStream::new(requests)).await?.into_inner();
+        let first = down.message().await?.and_then(|message| message.response);
+        let Some(Response::Welcome(welcome)) = first else { panic!("the first message is a welcome, not {first:?}") };
+        Ok(Subscription { up, down, waiting: Default::default(), welcome, last_seq: 0 })
+    }
+
+    /// The next decision, acknowledged.
+    pub async fn next(&mut self) -> Result<pb::Decision, Status> {
+        let decision = self.next_unacknowledged().await?;
+        self.ack(decision.seq).await;
+        Ok(decision)
+    }
+
+    pub async fn next_unacknowledged(&mut self) -> Result<pb::Decision, Status> {
+        loop {
+            if let Some(decision) = self.waiting.pop_front() {
+                self.last_seq = decision.seq;
+                return Ok(decision);
+            }
+            let message = self.down.message().await?.ok_or_else(|| Status::ok("the stream ended"))?;
+            match message.response {
+                Some(Response::Decisions(batch)) => self.waiting.extend(batch.items),
+                Some(Response::Welcome(_) | Response::Heartbeat(_) | Response::GoingAway(_)) | None => {}
+            }
+        }
+    }
+
+    /// The next decision that `wanted` picks; the others are acknowledged and passed over.
+    pub async fn until(&mut self, wanted: impl Fn(&pb::Decision) -> bool) -> pb::Decision {
+        let looking = async {
+            loop {
+                let decision = self.next().await.expect("the stream goes on");
+                if wanted(&decision) {
+                    return decision;
+                }
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, looking).await.expect("the decision comes in time")
+    }
+
+    pub async fn ack(&mut self, seq: u64) {
+        let ack = pb::SubscribeAck { generation: self.welcome.generation, acked_seq: seq };
+        let sent = self.up.send(pb::SubscribeRequest { request: Some(Request::Ack(ack)) }).await;
+        sent.expect("the stream takes acknowledgements");
+    }
+}

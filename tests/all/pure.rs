@@ -1,0 +1,13 @@
+//! The pure core against the product's rules: tables read from the specification, and random sequences of every command with the
+//! invariants checked after each.
+
+mod agents;
+mod checks;
+mod commands;
+mod desk;
+mod endings;
+mod handover;
+mod offers;
+mod sequences;
+mod tickets;
+mod world;

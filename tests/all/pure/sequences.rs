@@ -1,0 +1,64 @@
+//! Random sequences of commands, with every check after each. `HANDOFF_PURE_CASES` makes the run longer.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::checks;
+use super::commands::{self, Bytes};
+use super::world::World;
+
+/// Enough for every command to meet every state, in about twenty seconds of an unoptimised build.
+const CASES: u32 = 250;
+
+#[test]
+fn no_sequence_of_commands_breaks_an_invariant() {
+    let cases = std::env::var("HANDOFF_PURE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
+    let config = Config { cases, max_shrink_iters: 4_000, failure_persistence: None, ..Config::default() };
+    let steps = proptest::collection::vec(any::<Bytes>(), 1..120);
+    let outcome = TestRunner::new(config).run(&steps, |steps| {
+        let mut world = World::open();
+        world.trace.clear();
+        let report = |world: &World, broken: String| {
+            let last = world.trace.len().saturating_sub(40);
+            TestCaseError::fail(format!("{broken}\n\n{}", world.trace[last..].join("\n")))
+        };
+        for bytes in &steps {
+            let done = step(&mut world, *bytes);
+            done.map_err(|broken| report(&world, broken))?;
+        }
+        checks::folds(&world).map_err(|broken| report(&world, broken))
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+fn step(world: &mut World, bytes: Bytes) -> Result<(), String> {
+    if let Some(command) = commands::command(world, bytes) {
+        let first = world.run(&command)?;
+        if bytes[3] % 8 == 0 && first.is_ok() {
+            // Again, as after a lost answer: whatever it says, nothing may break.
+            world.run(&command)?.ok();
+        }
+        return Ok(());
+    }
+    let [_, a, b, c] = bytes;
+    world.wait(commands::span(world, a, b));
+    // Now and then the timers are late.
+    if c % 8 == 0 { Ok(()) } else { ticks_reach_the_end(world) }
+}
+
+/// Every deadline that has passed fires, and firing them comes to an end.
+fn ticks_reach_the_end(world: &mut World) -> Result<(), String> {
+    for _ in 0..64 {
+        let due = world.due();
+        if due.is_empty() {
+            return Ok(());
+        }
+        for command in due {
+            // One row's tick may settle another row's deadline: then it is stale.
+            world.run(&command)?.ok();
+        }
+    }
+    Err(format!("deadlines do not come to an end: {:?}", world.due()))
+}
