@@ -114,7 +114,7 @@ pub(super) const CONNECTORS: [(&str, &str, &[Channel]); 5] = [
     ("phone", "Telephone exchange", &[Channel::Phone]),
     ("chat", "Chat on the web site", &[Channel::Chat]),
     ("social", "Social media", &[Channel::Social]),
-    ("mailbox", "Mailbox", &[Channel::Email]),
+    ("mailbox", "Mailbox", &[Channel::Email, Channel::Portal]),
     ("portal", "Customer portal", &[Channel::Portal]),
 ];
 
