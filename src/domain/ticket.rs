@@ -325,6 +325,9 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Visits remembered against ping-pong; the oldest go first.
+    pub const MAX_VISITS: usize = 128;
+
     pub fn leg(&self, n: u8) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.n == n)
     }

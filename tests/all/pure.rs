@@ -7,6 +7,7 @@ mod commands;
 mod desk;
 mod endings;
 mod handover;
+mod limits;
 mod offers;
 mod sequences;
 mod tickets;
