@@ -357,6 +357,18 @@ fn a_functional_escalation_adds_expertise_and_never_authority() {
 }
 
 #[test]
+fn an_escalation_is_one_hop_whoever_takes_it_and_its_hand_over_says_its_axis() {
+    let mut world = World::open();
+    let ticket = call_with(&mut world, "ann");
+    world.call(escalation(ticket, Axis::Functional, need("vpn", 8)));
+    let offer = world.propose(ticket, &["cas"])[0];
+    world.call(world.accept(offer, "", true));
+    let row = world.ticket(ticket);
+    assert_eq!((row.hops, row.handler()), (1, Some(&agent_id("cas"))));
+    assert_eq!((row.transfers[0].axis, row.transfers[0].state), (Some(Axis::Functional), TransferState::Completed));
+}
+
+#[test]
 fn a_hierarchical_escalation_keeps_the_skills_and_adds_ten_points() {
     let mut world = World::open();
     let ticket = world.create("t", Channel::Chat, |new| new.requirement = need("vpn", 5));
