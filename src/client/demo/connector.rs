@@ -294,6 +294,7 @@ impl Connector {
                 | Payload::Escalated(_)
                 | Payload::Infeasible(_)
                 | Payload::Updated(_)
+                | Payload::Notification(_)
                 | Payload::Reopened(_),
             )
             | None => {}

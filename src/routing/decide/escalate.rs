@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::draft::Draft;
+use super::hops;
 use super::place::{Next, next_leg};
 use super::transfer::{Moving, current_place, movable, start};
-use crate::domain::event::{Body, QueuedReason};
+use crate::domain::event::{Actor, Body, NotificationReason, QueuedReason};
 use crate::domain::id::TicketId;
 use crate::domain::leg::LegRole;
 use crate::domain::requirement::Requirement;
@@ -24,6 +25,9 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewEscalation) -
     let ticket = draft.ticket(id)?;
     movable(&ticket)?;
     check(draft, &ticket, new)?;
+    if hops::used_up(draft, &ticket) {
+        return to_terminal(draft, &ticket, new.reason, new.requested_by.clone(), &new.note);
+    }
     let effective = stricter(&ticket.effective, &new.requirement);
     if effective == ticket.effective {
         return Err(Reject::field("requirement", "asks for nothing that the ticket does not need already"));
@@ -112,21 +116,26 @@ fn escalate(
     );
     let before = draft.ticket(ticket.id)?;
     start(draft, &before, moving, &Arc::from(""))?;
+    hops::counted(draft, ticket.id, ticket.hops)?;
     Ok(Answer::Escalated { ticket: ticket.id, leg, level, transfer: Some(transfer) })
 }
 
-/// The hop limit is reached: the next hand-over goes to the queue's terminal destination.
-pub(super) fn to_terminal(draft: &mut Draft<'_>, ticket: &Ticket, note: &Arc<str>) -> Result<Answer, Reject> {
+/// The hop limit is reached: the next hand-over goes to the queue's terminal destination, and the owner is told.
+pub(super) fn to_terminal(
+    draft: &mut Draft<'_>,
+    ticket: &Ticket,
+    reason: EscalationReason,
+    requested_by: Actor,
+    note: &Arc<str>,
+) -> Result<Answer, Reject> {
     let place = terminal_place(&draft.queue(ticket), ticket);
-    let new = NewEscalation {
-        axis: Axis::Hierarchical,
-        reason: EscalationReason::Other,
-        requirement: place.effective.clone(),
-        requested_by: draft.actor().clone(),
-        note: note.clone(),
-    };
+    let (axis, requirement) = (Axis::Hierarchical, place.effective.clone());
+    let new = NewEscalation { axis, reason, requirement, requested_by, note: note.clone() };
     let target = Target::Queue(place.queue.clone());
-    escalate(draft, ticket, &new, place, target)
+    let answer = escalate(draft, ticket, &new, place, target)?;
+    let ticket = draft.ticket(ticket.id)?;
+    hops::notify(draft, &ticket, NotificationReason::HopLimitReached);
+    Ok(answer)
 }
 
 /// Where a ticket of this queue ends up when nothing else is left.

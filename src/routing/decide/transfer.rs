@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use super::place::{Next, next_leg};
-use super::{end, requeue};
+use super::{end, escalate, hops, requeue};
 use crate::domain::agent::Agent;
 use crate::domain::event::{Body, NewLeg, QueuedReason};
 use crate::domain::id::{AgentId, LegId, TicketId};
@@ -18,7 +18,8 @@ use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, Leg, LegRole, LegS
 use crate::domain::offer::RevokeReason;
 use crate::domain::requirement::Requirement;
 use crate::domain::ticket::{
-    Axis, Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer, TransferState, Visit,
+    Axis, EscalationReason, Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer,
+    TransferState, Visit,
 };
 use crate::domain::time::Time;
 use crate::routing::command::{Answer, NewTransfer};
@@ -31,9 +32,9 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewTransfer) -> 
     if ticket.open_transfer().is_some() {
         return Err(Reject::TicketState { state: ticket.state, needed: "a transfer is under way already" });
     }
-    let policy = draft.policy(&ticket);
-    if ticket.hops >= policy.limits.hop_hard {
-        return super::escalate::to_terminal(draft, &ticket, &new.note);
+    if hops::used_up(draft, &ticket) {
+        let (reason, requested_by) = (EscalationReason::Other, draft.actor().clone());
+        return escalate::to_terminal(draft, &ticket, reason, requested_by, &new.note);
     }
     let place = target_place(draft, &ticket, &new.target)?;
     let named = match &new.target {
@@ -248,7 +249,8 @@ pub(super) fn confirmed(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> 
     if let Some(from) = from {
         end::contact(draft, &ticket, from, EndedBy::Agent, false);
     }
-    let hops = if transfer.axis.is_none() { ticket.hops.saturating_add(1) } else { ticket.hops };
+    let before = ticket.hops;
+    let hops = if transfer.axis.is_none() { before.saturating_add(1) } else { before };
     let at = draft.now();
     let visit = |agent: Option<AgentId>, place: Option<&Placing>| Visit {
         agent,
@@ -262,7 +264,7 @@ pub(super) fn confirmed(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> 
     let state = TransferState::Completed;
     let to_agent = leg.agent.clone();
     draft.emit(id.ticket, Body::TransferMoved { transfer: transfer.n, state, to_agent, hops, visits });
-    Ok(())
+    hops::counted(draft, id.ticket, before)
 }
 
 /// An offer of the leg ended without being taken, or a preference of it did. A transfer to a named agent then goes back.

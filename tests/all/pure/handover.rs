@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use handoff::domain::agent::Declared;
-use handoff::domain::event::Actor;
-use handoff::domain::id::{LegId, TicketId};
+use handoff::domain::event::{Actor, Body, NotificationReason};
+use handoff::domain::id::{AgentId, LegId, TicketId};
 use handoff::domain::leg::{EndedBy, ExclusionReason, LegRole, LegState};
 use handoff::domain::offer::{DeclineReason, OfferEnd, RevokeReason};
 use handoff::domain::requirement::{Channel, Pool, Requirement};
@@ -335,10 +335,28 @@ fn the_transfer_after_five_hops_is_an_escalation_to_the_terminal_destination() {
         world.call(world.accept(offer, "", true));
     }
     assert_eq!(world.ticket(chat).hops, 5);
+    let told = notifications(&world);
+    assert_eq!(told, [(NotificationReason::HopLimitNear, Some(agent_id("ann")), 3, 5)], "once, at the soft limit");
     let answer = world.call(to_agent(chat, "hal", Release::AfterConfirm));
     assert!(matches!(answer, Answer::Escalated { .. }), "{answer:?}");
     let row = world.ticket(chat);
     assert_eq!((&row.queue, row.effective.min_tier, row.terminal_visits), (&queue_id("last"), Some(2), 1));
+    let told = notifications(&world);
+    assert_eq!(told[1..], [(NotificationReason::HopLimitReached, Some(agent_id("ann")), 6, 5)]);
+    // Whoever escalates gets there too, and is told so by where it went.
+    let answer = world.call(escalation(chat, Axis::Functional, need("vpn", 2)));
+    assert!(matches!(answer, Answer::Escalated { .. }), "{answer:?}");
+    let last = world.ticket(chat).transfers.last().expect("a hand-over");
+    assert_eq!((last.axis, &last.target), (Some(Axis::Hierarchical), &Target::Queue(queue_id("last"))));
+}
+
+/// Every notification so far: what, to whom, hops and limit.
+fn notifications(world: &World) -> Vec<(NotificationReason, Option<AgentId>, u8, u8)> {
+    let told = world.log.iter().filter_map(|event| match &event.body {
+        Body::Notified { reason, owner, hops, limit } => Some((*reason, owner.clone(), *hops, *limit)),
+        _ => None,
+    });
+    told.collect()
 }
 
 #[test]
