@@ -69,6 +69,9 @@ pub enum Reject {
     /// Nobody on the desk has what the target asks for.
     #[error("nobody on the desk satisfies the target")]
     NobodyFits,
+    /// Somebody has what is asked for, somebody what an escalation is looking for already, and nobody has both.
+    #[error("nobody on the desk has both needs")]
+    NobodyHasBoth,
     #[error("the handler's authority {authority} does not cover the concession")]
     NotAuthorised { authority: String },
     #[error("queue {queue} is full")]

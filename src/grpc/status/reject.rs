@@ -146,6 +146,10 @@ fn agents(reject: Reject, about: &About) -> Fault {
         Reject::NobodyFits => {
             Fault::new(ErrorReason::NobodyFits, "nobody on the desk has what is asked for; ask for less")
         }
+        Reject::NobodyHasBoth => {
+            let message = "nobody on the desk has both this and what an escalation is looking for already; wait for it";
+            Fault::new(ErrorReason::NobodyHasBoth, message)
+        }
         Reject::NotAuthorised { authority } => {
             let message = format!("the handler's authority {authority} does not cover the concession; escalate");
             Fault::new(ErrorReason::NotAuthorised, message).with("authority", authority)

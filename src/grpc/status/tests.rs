@@ -76,6 +76,7 @@ fn every_refusal_has_its_code_and_reason() {
         (Reject::AgentUnavailable { agent: agent(), why: "away" }, Code::FailedPrecondition, "AGENT_UNAVAILABLE"),
         (Reject::PingPong { visited: "anna".into(), at: Time(0) }, Code::FailedPrecondition, "PING_PONG"),
         (Reject::NobodyFits, Code::FailedPrecondition, "NOBODY_FITS"),
+        (Reject::NobodyHasBoth, Code::FailedPrecondition, "NOBODY_HAS_BOTH"),
         (Reject::NotAuthorised { authority: "refund".into() }, Code::FailedPrecondition, "NOT_AUTHORISED"),
         (Reject::QueueFull { queue: "q".into() }, Code::ResourceExhausted, "QUEUE_FULL"),
         (Reject::LimitReached { limit: "a ticket has at most 255 legs" }, Code::ResourceExhausted, "LIMIT_REACHED"),

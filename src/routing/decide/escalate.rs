@@ -24,6 +24,10 @@ const HIERARCHICAL_PRIORITY: u8 = 10;
 pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewEscalation) -> Result<Answer, Reject> {
     let ticket = draft.ticket(id)?;
     movable(&ticket)?;
+    if ticket.open_transfer().is_some_and(|open| open.axis.is_none()) {
+        let needed = "a transfer is under way: it completes or returns first";
+        return Err(Reject::TicketState { state: ticket.state, needed });
+    }
     check(draft, &ticket, new)?;
     if hops::used_up(draft, &ticket) {
         return to_terminal(draft, &ticket, new.reason, new.requested_by.clone(), &new.note);
@@ -32,10 +36,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewEscalation) -
     if effective == ticket.effective {
         return Err(Reject::field("requirement", "asks for nothing that the ticket does not need already"));
     }
-    let groups = &draft.scope()?.desk.groups;
-    if !groups.iter().any(|(_, group)| satisfies(&effective, group)) {
-        return Err(Reject::NobodyFits);
-    }
+    somebody_fits(draft, &ticket, new, &effective)?;
     let mut place = Placing { effective, ..current_place(&ticket) };
     if let Some(queue) = &new.requirement.queue {
         let policy = draft.policy(&ticket);
@@ -48,6 +49,24 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewEscalation) -
     }
     let asked = new.requirement.clone();
     escalate(draft, &ticket, new, place, Target::Requirement(asked))
+}
+
+/// Refuses what nobody on the desk has. Of two needs on two axes that nobody has together, the second one is refused: a ticket
+/// has one leg that looks for somebody, never two side by side.
+fn somebody_fits(
+    draft: &Draft<'_>,
+    ticket: &Ticket,
+    new: &NewEscalation,
+    effective: &Requirement,
+) -> Result<(), Reject> {
+    let groups = &draft.scope()?.desk.groups;
+    let anybody = |need: &Requirement| groups.iter().any(|(_, group)| satisfies(need, group));
+    if anybody(effective) {
+        return Ok(());
+    }
+    let other = ticket.open_transfer().filter(|open| open.axis.is_some_and(|axis| axis != new.axis));
+    let alone = other.is_some_and(|open| anybody(&stricter(&open.before.effective, &new.requirement)));
+    Err(if alone { Reject::NobodyHasBoth } else { Reject::NobodyFits })
 }
 
 fn check(draft: &Draft<'_>, ticket: &Ticket, new: &NewEscalation) -> Result<(), Reject> {
@@ -69,7 +88,8 @@ fn check(draft: &Draft<'_>, ticket: &Ticket, new: &NewEscalation) -> Result<(), 
 }
 
 /// Writes the escalation and begins the hand-over. An escalation that is still looking for somebody is joined: its leg makes
-/// way for one that needs both.
+/// way for one that needs both. Levels and hops say what was asked for, so they stay when nobody takes it and the ticket
+/// goes back; queue, priority and needs are then what they were before the first.
 fn escalate(
     draft: &mut Draft<'_>,
     ticket: &Ticket,

@@ -417,6 +417,25 @@ fn a_second_axis_joins_the_leg_of_the_first() {
 }
 
 #[test]
+fn a_second_axis_that_nobody_has_beside_the_first_is_refused_by_that_name() {
+    let mut world = World::open();
+    let ticket = call_with(&mut world, "ann");
+    let hold = || Requirement { authorities: [(Arc::from("legal_hold"), None)].into(), ..Requirement::default() };
+    world.call(escalation(ticket, Axis::Functional, need("billing", 8)));
+    assert_eq!(world.refused(escalation(ticket, Axis::Hierarchical, hold())), Reject::NobodyHasBoth);
+    let nobody = Requirement { authorities: [(Arc::from("hire"), None)].into(), ..Requirement::default() };
+    assert_eq!(world.refused(escalation(ticket, Axis::Hierarchical, nobody)), Reject::NobodyFits);
+    // Alone it is no question of both.
+    world.pass(2 * 3_600);
+    world.call(escalation(ticket, Axis::Hierarchical, hold()));
+    let other = world.create("o", Channel::Chat, |_| {});
+    world.handle(other, "bob");
+    world.call(to_agent(other, "cas", Release::AfterConfirm));
+    let refused = world.refused(escalation(other, Axis::Hierarchical, hold()));
+    assert!(matches!(refused, Reject::TicketState { .. }), "a transfer under way is not joined: {refused:?}");
+}
+
+#[test]
 fn an_escalation_nobody_takes_leaves_the_ticket_where_it_was() {
     let mut world = World::open();
     let ticket = call_with(&mut world, "ann");
@@ -426,6 +445,7 @@ fn an_escalation_nobody_takes_leaves_the_ticket_where_it_was() {
     let row = world.ticket(ticket);
     assert_eq!((row.handler(), row.priority), (Some(&agent_id("ann")), 10));
     assert_eq!((&row.effective, &row.queue), (&Requirement::default(), &queue_id("phone")));
+    assert_eq!((row.functional_level, row.hierarchical_level, row.hops), (1, 1, 2), "what was asked for stays said");
 }
 
 #[test]
