@@ -223,18 +223,19 @@ fn named_agent(
     if ticket.handler() == Some(agent) {
         return Err(Reject::field("target.agent", "is handling the ticket already"));
     }
-    let why = if !row.on_duty() {
-        Some("not on duty")
-    } else if row.room() & ticket.channel.bit() == 0 {
-        Some("no room on this channel")
+    let refused = if !row.on_duty() {
+        Reject::AgentUnavailable { agent: agent.clone(), why: "not on duty" }
+    } else if row.profile.blocked() & ticket.channel.bit() != 0 {
+        Reject::AgentUnavailable { agent: agent.clone(), why: "cannot be reached on this channel" }
+    } else if !row.has_room(ticket.channel) {
+        Reject::NoRoom { agent: agent.clone() }
     } else {
-        None
+        return Ok(row);
     };
-    match (why, on_unavailable) {
-        (None, _) => Ok(row),
-        (Some(why), OnUnavailable::Reject) => Err(Reject::AgentUnavailable { agent: agent.clone(), why }),
-        (Some(_), OnUnavailable::Queue) => Ok(row),
-        (Some(_), OnUnavailable::Fallback) => Err(Reject::Unsupported {
+    match on_unavailable {
+        OnUnavailable::Reject => Err(refused),
+        OnUnavailable::Queue => Ok(row),
+        OnUnavailable::Fallback => Err(Reject::Unsupported {
             field: "on_unavailable",
             what: "FALLBACK to the agent's team does not exist yet",
         }),

@@ -12,7 +12,7 @@ use handoff::domain::ticket::{
     Axis, EscalationReason, Infeasibility, OnUnavailable, Release, Target, TicketState, TransferState,
 };
 use handoff::routing::command::{Answer, AssignMode, Command, NewEscalation, NewTransfer, ProfilePatch};
-use handoff::routing::reject::Reject;
+use handoff::routing::reject::{Reject, Visited};
 
 use super::desk::{agent_id, euros, need, queue_id};
 use super::world::{World, set_state};
@@ -232,6 +232,10 @@ fn a_named_agent_who_cannot_take_it_is_refused_unless_it_may_wait() {
     assert!(matches!(refused, Reject::Unsupported { field: "on_unavailable", .. }), "{refused:?}");
     let refused = world.refused(to_agent(ticket, "ann", Release::Now));
     assert!(matches!(refused, Reject::Invalid(_)), "{refused:?}");
+    let other = world.create("other", Channel::Phone, |_| {});
+    world.handle(other, "cas");
+    let refused = world.refused(to_agent(ticket, "cas", Release::AfterConfirm));
+    assert_eq!(refused, Reject::NoRoom { agent: agent_id("cas") }, "on duty, but full");
 }
 
 #[test]
@@ -302,7 +306,7 @@ fn a_to_b_to_a_inside_half_an_hour_is_refused_unless_somebody_gives_a_reason() {
     world.call(world.accept(offer, "", true));
     world.pass(30 * 60 - 1);
     let refused = world.refused(to_agent(chat, "ann", Release::AfterConfirm));
-    assert_eq!(refused, Reject::PingPong { visited: "agent ann".into(), at });
+    assert_eq!(refused, Reject::PingPong { visited: Visited::Agent(agent_id("ann")), at });
     let back = NewTransfer { override_reason: Arc::from("knows her"), ..transfer(Target::Agent(agent_id("ann"))) };
     world.call(send(chat, back));
     decline(&mut world, chat, "ann");
