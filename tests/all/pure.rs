@@ -11,4 +11,5 @@ mod limits;
 mod offers;
 mod sequences;
 mod tickets;
+mod updates;
 mod world;

@@ -155,7 +155,7 @@ fn metadata_is_as_documented() {
     assert_eq!(metadata(failed, "cause"), some("MEDIA_ERROR"));
     let state = Reject::TicketState { state: TicketState::OnHold, needed: "" };
     assert_eq!(metadata(state, "state"), some("ON_HOLD"));
-    let visit = Reject::PingPong { visited: Visited::Agent(agent()), at: Time(1_700_000_000_000_000) };
+    let visit = Reject::PingPong { visited: Visited::Agent(anna()), at: Time(1_700_000_000_000_000) };
     assert_eq!(metadata(visit.clone(), "visited"), some("desks/north/agents/anna"));
     assert_eq!(metadata(visit, "visit_time"), some("2023-11-14T22:13:20Z"));
     let taken = Reject::ConversationInUse { key: "k".into(), ticket: ticket().name };

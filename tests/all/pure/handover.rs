@@ -44,7 +44,7 @@ pub fn assign(ticket: TicketId, agent: &str, mode: AssignMode) -> Command {
     Command::AssignTicket { ticket, agent: agent_id(agent), mode, reason: Arc::from("now") }
 }
 
-fn escalation(ticket: TicketId, axis: Axis, requirement: Requirement) -> Command {
+pub fn escalation(ticket: TicketId, axis: Axis, requirement: Requirement) -> Command {
     let escalation = NewEscalation {
         axis,
         reason: EscalationReason::InsufficientKnowledge,
