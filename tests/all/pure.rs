@@ -6,6 +6,7 @@ mod checks;
 mod commands;
 mod desk;
 mod endings;
+mod exclusions;
 mod handover;
 mod limits;
 mod offers;

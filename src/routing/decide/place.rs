@@ -7,7 +7,7 @@ use crate::domain::agent::{Accepts, Agent};
 use crate::domain::desk::LaneKey;
 use crate::domain::event::{Body, NewLeg, QueuedReason};
 use crate::domain::id::{AgentId, LaneNo, LegId, OfferId, QueueId};
-use crate::domain::leg::{Leg, LegRole};
+use crate::domain::leg::{Exclusion, ExclusionReason, Leg, LegRole};
 use crate::domain::offer::{Offer, OfferState, Reached};
 use crate::domain::requirement::{Channel, Requirement};
 use crate::domain::ticket::{Placing, Ticket};
@@ -108,10 +108,26 @@ pub(super) fn next_leg(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Resul
         want: queue.parallel_offers,
         prefer,
         prefer_until,
-        exclusions: Vec::new(),
+        exclusions: inherited(ticket, next, draft.now()),
         transfer: next.transfer,
         pause_until: None,
     })
+}
+
+/// Who is not offered the next leg either. The same work again inherits every exclusion of the leg before it that is still
+/// running, other work (a transfer, an escalation) those for good and those of a conflict. Whoever the leg is meant for, and a
+/// transferor, begin afresh.
+fn inherited(ticket: &Ticket, next: &Next, now: Time) -> Vec<Exclusion> {
+    let same_work = next.role == LegRole::Handle;
+    let meant_for = next.prefer.as_ref().map(|(agent, _)| agent);
+    let stays = |known: &&Exclusion| {
+        let running = known.until.is_none_or(|until| until > now);
+        let weighty = known.until.is_none() || known.reason == ExclusionReason::Conflict;
+        let own = known.reason == ExclusionReason::Transferor || meant_for == Some(&known.agent);
+        running && (same_work || weighty) && !own
+    };
+    let before = ticket.legs.last().map(|leg| &leg.exclusions);
+    before.into_iter().flatten().filter(stays).cloned().collect()
 }
 
 /// The number of a further leg. When all 255 are used, work that must go on goes on in the latest leg that is over: it waits

@@ -156,6 +156,7 @@ fn leg_for(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Result<NewLeg, Re
         since,
         until: None,
     });
+    leg.exclusions.retain(|known| transferor.as_ref().is_none_or(|own| own.agent != known.agent));
     leg.exclusions.extend(transferor);
     Ok(leg)
 }
