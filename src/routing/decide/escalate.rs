@@ -131,7 +131,7 @@ fn escalate(
             transfer: Some(transfer),
             requested_by: new.requested_by.clone(),
             hops: ticket.hops.saturating_add(1),
-            content: super::resolve::with_note(ticket, &new.note, draft.now()),
+            content: super::resolve::with_note(ticket, &new.note, None, draft.now()),
         },
     );
     let before = draft.ticket(ticket.id)?;

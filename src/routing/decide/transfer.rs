@@ -112,7 +112,7 @@ pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note
         create_time: draft.now(),
         end_time: None,
     };
-    let content = super::resolve::with_note(ticket, note, draft.now());
+    let content = super::resolve::with_note(ticket, note, None, draft.now());
     let (place, visits) = (Box::new(moving.place), Vec::new());
     draft.emit(ticket.id, Body::TransferStarted { transfer: Box::new(transfer), place, visits, content });
     if moving.release == Release::Now

@@ -172,6 +172,7 @@ fn a_wrap_up_is_finished_by_the_agent_with_a_code() {
     world.call(finish);
     assert_eq!(world.leg(leg).wrap_up_code.as_deref(), Some("billing"));
     assert_eq!(world.ticket(ticket).content.notes.len(), 1);
+    assert_eq!(world.ticket(ticket).wrap_up_note(leg.leg).map(AsRef::as_ref), Some("paid"));
 }
 
 #[test]
