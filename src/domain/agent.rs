@@ -60,7 +60,6 @@ pub struct ChannelRule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     pub display_name: Arc<str>,
-    pub team: Arc<str>,
     pub expertise: Expertise,
     /// Points in each pool; 100 unless listed.
     pub pools: BTreeMap<Pool, u16>,

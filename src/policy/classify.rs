@@ -61,6 +61,7 @@ pub fn stricter(one: &Requirement, other: &Requirement) -> Requirement {
     }
     both.min_tier = one.min_tier.max(other.min_tier);
     both.language = one.language.clone().or_else(|| other.language.clone());
+    both.team = one.team.clone().or_else(|| other.team.clone());
     both.queue = one.queue.clone().or_else(|| other.queue.clone());
     both
 }

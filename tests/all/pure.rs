@@ -7,6 +7,7 @@ mod commands;
 mod desk;
 mod endings;
 mod exclusions;
+mod fallback;
 mod handover;
 mod limits;
 mod offers;

@@ -59,7 +59,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, id: &AgentId, etag: Option<u64>) -> 
 fn patched(profile: &Profile, patch: ProfilePatch) -> Profile {
     let mut next = profile.clone();
     next.display_name = patch.display_name.unwrap_or(next.display_name);
-    next.team = patch.team.unwrap_or(next.team);
+    next.expertise.team = patch.team.unwrap_or(next.expertise.team);
     next.expertise.tier = patch.tier.unwrap_or(next.expertise.tier);
     next.expertise.skills = patch.skills.unwrap_or(next.expertise.skills);
     next.expertise.languages = patch.languages.unwrap_or(next.expertise.languages);

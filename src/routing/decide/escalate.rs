@@ -109,6 +109,7 @@ fn escalate(
         target,
         release: Release::AfterConfirm,
         named: None,
+        team: None,
         words: Arc::from(""),
         axis: Some(new.axis),
     };

@@ -16,7 +16,7 @@ use crate::domain::event::{Body, NewLeg, QueuedReason};
 use crate::domain::id::{AgentId, LegId, TicketId};
 use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, Leg, LegRole, LegState};
 use crate::domain::offer::RevokeReason;
-use crate::domain::requirement::Requirement;
+use crate::domain::requirement::{Expertise, Requirement};
 use crate::domain::ticket::{
     Axis, EscalationReason, Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer,
     TransferState, Visit,
@@ -37,9 +37,12 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewTransfer) -> 
         return escalate::to_terminal(draft, &ticket, reason, requested_by, &new.note);
     }
     let place = target_place(draft, &ticket, &new.target)?;
-    let named = match &new.target {
-        Target::Agent(agent) => Some(named_agent(draft, &ticket, agent, new.on_unavailable)?),
-        Target::Requirement(_) | Target::Queue(_) => None,
+    let (named, team) = match &new.target {
+        Target::Agent(agent) => match named_agent(draft, &ticket, agent, new.on_unavailable)? {
+            Aim::Agent => (Some(agent.clone()), None),
+            Aim::Team(need) => (None, Some(need)),
+        },
+        Target::Requirement(_) | Target::Queue(_) => (None, None),
     };
     if new.override_reason.is_empty() {
         ping_pong::check(draft, &ticket, &new.target, &place)?;
@@ -50,7 +53,8 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewTransfer) -> 
         place,
         target: new.target.clone(),
         release: new.release,
-        named: named.map(|row| row.id.clone()),
+        named,
+        team,
         words: new.reason.clone(),
         axis: None,
     };
@@ -66,6 +70,8 @@ pub(super) struct Moving {
     pub target: Target,
     pub release: Release,
     pub named: Option<AgentId>,
+    /// What the leg needs when a named agent left it to their team; the ticket's own needs stay.
+    pub team: Option<Requirement>,
     pub words: Arc<str>,
     /// Set for the hand-over of an escalation, which counted as a hop when it was asked for.
     pub axis: Option<Axis>,
@@ -89,8 +95,9 @@ pub(super) fn movable(ticket: &Ticket) -> Result<(), Reject> {
 pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note: &Arc<str>) -> Result<u8, Reject> {
     let n = ticket.transfers.last().map_or(1, |last| last.n.saturating_add(1));
     let prefer = moving.named.clone().map(|agent| (agent, None));
-    let next =
-        Next { role: moving.role, reason: moving.reason, place: Some(moving.place.clone()), prefer, transfer: Some(n) };
+    let effective = moving.team.clone().unwrap_or_else(|| moving.place.effective.clone());
+    let place = Some(Placing { effective, ..moving.place.clone() });
+    let next = Next { role: moving.role, reason: moving.reason, place, prefer, transfer: Some(n) };
     let mut leg = leg_for(draft, ticket, &next)?;
     leg.pause_until = waits_for(draft, ticket, &moving)?;
     requeue::withdraw_pending(draft, ticket, RevokeReason::Superseded)?;
@@ -214,12 +221,19 @@ fn replaced(current: &Requirement, named: &Requirement) -> Requirement {
     next
 }
 
+/// Whom a transfer to a named agent looks for.
+enum Aim {
+    Agent,
+    /// Anybody of their team.
+    Team(Requirement),
+}
+
 fn named_agent(
     draft: &Draft<'_>,
     ticket: &Ticket,
     agent: &AgentId,
     on_unavailable: OnUnavailable,
-) -> Result<Arc<Agent>, Reject> {
+) -> Result<Aim, Reject> {
     let row = draft.agent(agent)?;
     if ticket.handler() == Some(agent) {
         return Err(Reject::field("target.agent", "is handling the ticket already"));
@@ -231,16 +245,25 @@ fn named_agent(
     } else if !row.has_room(ticket.channel) {
         Reject::NoRoom { agent: agent.clone() }
     } else {
-        return Ok(row);
+        return Ok(Aim::Agent);
     };
     match on_unavailable {
         OnUnavailable::Reject => Err(refused),
-        OnUnavailable::Queue => Ok(row),
-        OnUnavailable::Fallback => Err(Reject::Unsupported {
-            field: "on_unavailable",
-            what: "FALLBACK to the agent's team does not exist yet",
-        }),
+        OnUnavailable::Queue => Ok(Aim::Agent),
+        OnUnavailable::Fallback => team_of(draft, ticket, &row, refused).map(Aim::Team),
     }
+}
+
+/// What somebody of the agent's team and tier, or of a higher tier, has to have. Who has no team can be replaced by nobody.
+fn team_of(draft: &Draft<'_>, ticket: &Ticket, row: &Agent, refused: Reject) -> Result<Requirement, Reject> {
+    let Expertise { team, tier, .. } = &row.profile.expertise;
+    if team.is_empty() {
+        return Err(refused);
+    }
+    let min_tier = ticket.effective.min_tier.max(Some(*tier));
+    let need = Requirement { team: Some(team.clone()), min_tier, ..ticket.effective.clone() };
+    let fits = draft.scope()?.desk.groups.iter().any(|(_, group)| satisfies(&need, group));
+    if fits { Ok(need) } else { Err(Reject::NobodyFits) }
 }
 
 /// The leg of a transfer became ACTIVE: the transferor is released, the hop counts.
@@ -272,7 +295,8 @@ pub(super) fn confirmed(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> 
 /// An offer of the leg ended without being taken, or a preference of it did. A transfer to a named agent then goes back.
 pub(super) fn offer_lost(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> {
     let (ticket, leg) = draft.leg(id)?;
-    let named = |transfer: &&Transfer| matches!(transfer.target, Target::Agent(_)) && leg.prefer.is_none();
+    let to_one = leg.prefer.is_none() && leg.requirement.team.is_none();
+    let named = |transfer: &&Transfer| matches!(transfer.target, Target::Agent(_)) && to_one;
     match open_of(&ticket, &leg).filter(named) {
         Some(transfer) if leg.state == LegState::Waiting => give_back(draft, &ticket, transfer),
         Some(_) | None => Ok(()),

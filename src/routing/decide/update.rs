@@ -40,9 +40,8 @@ pub(super) fn decide(
     let change = change(draft, &ticket, patch, reclassify, content.as_deref());
     let moves = plan_move(draft, &ticket, &change)?;
     draft.emit(id, Body::Updated { change: Box::new(change), content });
-    if let Some((leg, lane, order_time)) = moves {
+    if let Some((leg, lane, requirement, order_time)) = moves {
         let ticket = draft.ticket(id)?;
-        let requirement = ticket.effective.clone();
         let row = ticket.leg(leg).expect("the leg was planned from it");
         if row.state != LegState::Waiting && lane != row.lane {
             // Whoever is being rung was chosen for needs that no longer hold. Whoever has accepted keeps it.
@@ -175,7 +174,7 @@ fn facts<'a>(ticket: &'a Ticket, patch: &'a TicketPatch, content: &'a Content) -
     }
 }
 
-type Move = (u8, LaneNo, Time);
+type Move = (u8, LaneNo, Requirement, Time);
 
 /// Where the pending leg goes, if the change moves it.
 fn plan_move(draft: &Draft<'_>, ticket: &Ticket, change: &TicketChange) -> Result<Option<Move>, Reject> {
@@ -185,10 +184,12 @@ fn plan_move(draft: &Draft<'_>, ticket: &Ticket, change: &TicketChange) -> Resul
     after.effective = change.effective.clone().unwrap_or(after.effective);
     after.priority = change.priority.unwrap_or(after.priority);
     let queue = draft.queue(&after);
-    let lane = lane_of(draft.scope()?, ticket.channel, &queue, &after.effective, &[])?;
+    // What only the leg needs (a team) stays with it unless its needs are what changes.
+    let need = change.effective.as_ref().unwrap_or(&leg.requirement).clone();
+    let lane = lane_of(draft.scope()?, ticket.channel, &queue, &need, &[])?;
     let order_time = order_in(&queue, &after, after.priority, draft.now());
-    let moved = lane != leg.lane || order_time != leg.order_time || after.effective != leg.requirement;
-    Ok(moved.then_some((leg.n, lane, order_time)))
+    let moved = lane != leg.lane || order_time != leg.order_time || need != leg.requirement;
+    Ok(moved.then_some((leg.n, lane, need, order_time)))
 }
 
 /// A parked ticket whose time is now past, or gone, is queued.

@@ -229,7 +229,7 @@ fn a_named_agent_who_cannot_take_it_is_refused_unless_it_may_wait() {
     assert!(matches!(refused, Reject::AgentUnavailable { .. }), "{refused:?}");
     let fallback = NewTransfer { on_unavailable: OnUnavailable::Fallback, ..transfer(Target::Agent(agent_id("bob"))) };
     let refused = world.refused(send(ticket, fallback));
-    assert!(matches!(refused, Reject::Unsupported { field: "on_unavailable", .. }), "{refused:?}");
+    assert!(matches!(refused, Reject::AgentUnavailable { .. }), "an agent without a team: {refused:?}");
     let refused = world.refused(to_agent(ticket, "ann", Release::Now));
     assert!(matches!(refused, Reject::Invalid(_)), "{refused:?}");
     let other = world.create("other", Channel::Phone, |_| {});
