@@ -5,6 +5,7 @@ mod conformance;
 mod differential;
 mod engine;
 mod harness;
+mod moves;
 mod pure;
 mod streams;
 mod tidy;
