@@ -78,6 +78,12 @@ struct Alarm<S, A> {
     armed: bool,
 }
 
+impl<S, A> Alarm<S, A> {
+    fn ended_well(mut self) {
+        self.armed = false;
+    }
+}
+
 impl<S, A> Drop for Alarm<S, A> {
     fn drop(&mut self) {
         if self.armed {
@@ -113,10 +119,10 @@ impl<S: Store, A: Availability> Engine<S, A> {
         let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new() };
         writer.load().await?;
         let mut tasks = inner.tasks.lock().await;
-        let mut alarm = Alarm { inner: inner.clone(), armed: true };
+        let alarm = Alarm { inner: inner.clone(), armed: true };
         tasks.spawn(async move {
             writer.run().await;
-            alarm.armed = false;
+            alarm.ended_well();
         });
         let again = |rest: Span| (inner.clone(), shutdown.clone(), rest);
         let (i, s, rest) = again(timers::POLL);
