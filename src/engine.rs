@@ -9,6 +9,7 @@ pub mod call;
 mod desk;
 mod handle;
 mod rebuild;
+mod tables;
 mod timers;
 mod view;
 mod writer;
@@ -23,7 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::availability::{Ask, Availability, Reservation, Waiting as InLine};
 use crate::clock::Clock;
-use crate::domain::id::{AgentId, ConnectorId, DeskKey};
+use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
 use crate::domain::requirement::Band;
 use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
@@ -60,6 +61,8 @@ struct Inner<S, A> {
     desks: RwLock<BTreeMap<DeskKey, DeskState>>,
     /// Agents whose session has had no heartbeat for a while.
     suspects: Mutex<BTreeSet<(DeskKey, AgentId)>>,
+    /// Sessions that the index named lost and the log has not ended yet, with their epochs.
+    lost: Mutex<BTreeMap<(DeskKey, AgentNo), u64>>,
     /// Acknowledgements that are not saved yet.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
     /// Timers and sweeps, and the switch that ends them.
@@ -85,6 +88,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             queue: Mutex::new(Some(sender)),
             desks: RwLock::default(),
             suspects: Mutex::default(),
+            lost: Mutex::default(),
             acks: Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),
             stop,
@@ -148,6 +152,10 @@ impl<S: Store, A: Availability> Inner<S, A> {
 
     fn suspects(&self) -> MutexGuard<'_, BTreeSet<(DeskKey, AgentId)>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lost(&self) -> MutexGuard<'_, BTreeMap<(DeskKey, AgentNo), u64>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whom a reservation holds.

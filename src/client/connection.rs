@@ -24,8 +24,8 @@ const PAUSES: [Duration; 4] = [
 pub enum Error {
     #[error("`{server}` is no address of a server such as http://127.0.0.1:50051")]
     Address { server: String, source: tonic::transport::Error },
-    #[error("cannot reach the server at {server}: {}", cause(source))]
-    Unreachable { server: String, source: tonic::transport::Error },
+    #[error("cannot reach the server at {server}: {}", cause(error))]
+    Unreachable { server: String, error: tonic::transport::Error },
     /// What the server said, for whoever asked.
     #[error("{what}: {}", said(status))]
     Refused { what: String, status: Box<Status> },
@@ -45,7 +45,7 @@ impl Connection {
         let endpoint = Endpoint::from_shared(server.to_owned()).map_err(address)?;
         let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
         let channel = endpoint.connect().await;
-        let channel = channel.map_err(|source| Error::Unreachable { server: server.to_owned(), source })?;
+        let channel = channel.map_err(|error| Error::Unreachable { server: server.to_owned(), error })?;
         Ok(Connection { channel, clock, entropy })
     }
 

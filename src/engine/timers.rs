@@ -86,12 +86,12 @@ pub(super) async fn sweep<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
         Ok(lapsed) => {
             for (desk, lapsed) in lapsed {
                 inner.suspect(&desk, &lapsed.suspect);
-                tasks
-                    .extend(lapsed.lost.into_iter().filter_map(|(number, epoch)| inner.end_lost(&desk, number, epoch)));
+                inner.lost().extend(lapsed.lost.into_iter().map(|(number, epoch)| ((desk.clone(), number), epoch)));
             }
         }
         Err(error) => tracing::warn!(%error, "leases were not swept"),
     }
+    tasks.extend(inner.end_lost());
     tasks.extend(inner.liftable(now));
     inner.run_own(tasks).await;
 }
@@ -155,10 +155,23 @@ impl<S: Store, A: Availability> Inner<S, A> {
         }
     }
 
-    fn end_lost(&self, desk: &DeskKey, number: AgentNo, epoch: u64) -> Option<Task> {
-        let agent = self.with_desk(desk, |state| state.roster.agent(number).map(|agent| agent.id.clone())).flatten()?;
-        let command = Command::EndSession { agent, epoch, reason: SessionEnd::Lost };
-        Some(Task::Own { desk: desk.clone(), command })
+    /// Ends the sessions that are lost. The index names each once; here it is remembered until the log has it.
+    fn end_lost(&self) -> Vec<Task> {
+        let desks = self.read_desks();
+        let mut tasks = Vec::new();
+        self.lost().retain(|(desk, number), epoch| {
+            let agent = desks.get(desk).and_then(|state| state.roster.agent(*number));
+            let current = agent.filter(|row| row.session.as_ref().is_some_and(|session| session.epoch == *epoch));
+            if let Some(agent) = current {
+                let (agent, reason) = (agent.id.clone(), SessionEnd::Lost);
+                tasks.push(Task::Own {
+                    desk: desk.clone(),
+                    command: Command::EndSession { agent, epoch: *epoch, reason },
+                });
+            }
+            current.is_some()
+        });
+        tasks
     }
 
     fn suspect(&self, desk: &DeskKey, numbers: &[AgentNo]) {

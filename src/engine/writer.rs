@@ -14,12 +14,11 @@ use super::batch::{self, Decided, Outcome, Task, Verdict};
 use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
 use super::rebuild::Rebuilt;
+use super::tables::Wanted;
 use crate::availability::{Advanced, Ask, Availability, Reservation};
-use crate::domain::desk::LaneKey;
 use crate::domain::event::Entry;
 use crate::domain::id::{DeskKey, LegId, TicketId};
 use crate::domain::log::LogRow;
-use crate::domain::requirement::Expertise;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::{Span, Time};
 use crate::routing::command::{Command, Roots};
@@ -48,11 +47,11 @@ impl Job {
         Job { task, reply, interns: 0 }
     }
 
-    fn own(desk: &DeskKey, command: Command) -> Job {
+    pub fn own(desk: &DeskKey, command: Command) -> Job {
         Job::new(Task::Own { desk: desk.clone(), command }, None)
     }
 
-    fn answer(self, outcome: Result<Outcome, Failure>) {
+    pub fn answer(self, outcome: Result<Outcome, Failure>) {
         if let Some(reply) = self.reply {
             // A caller who has left does not read the answer; what was decided stands.
             let _left = reply.send(outcome);
@@ -114,7 +113,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
     }
 
     /// Decides and commits; memory, the index and the streams follow.
-    async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
+    pub(super) async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
         let requests = tasks.iter().map(|task| self.request(task)).collect();
         let inner = self.inner.clone();
         let committed =
@@ -259,21 +258,6 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
     }
 
-    /// Other limits are held now: legs whose need names an amount are put where they belong.
-    async fn relane(&mut self, desk: &DeskKey) {
-        match self.inner.store.waiting_with_amounts(desk).await {
-            Ok(legs) => {
-                let versioned = self.inner.with_desk(desk, |state| {
-                    let known = |leg: LegId| Some((leg, state.waiters.version(leg)?));
-                    legs.into_iter().filter_map(known).collect::<Vec<_>>()
-                });
-                let relane = |(leg, leg_ver)| Job::own(desk, Command::Relane { leg, leg_ver });
-                self.own.extend(versioned.into_iter().flatten().map(relane));
-            }
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "legs stay in lanes of old limits"),
-        }
-    }
-
     /// Tells the index which reservations came to nothing.
     async fn free(&mut self, refused: Vec<(DeskKey, LegId, u32)>) {
         let now = self.inner.clock.now();
@@ -316,41 +300,6 @@ impl<S: Store, A: Availability> Writer<S, A> {
         wanted
     }
 
-    /// Interns lanes and groups in a transaction of their own; whoever asked for them goes first in the next batch.
-    async fn intern(&mut self, desk: DeskKey, wanted: Wanted) {
-        let Wanted { lanes, groups, jobs } = wanted;
-        let command = Command::Intern { lanes: lanes.into_iter().collect(), groups: groups.into_iter().collect() };
-        let failure = match self.commit(vec![Task::Own { desk, command }]).await {
-            Ok(verdicts) => match verdicts.into_iter().next() {
-                Some(Verdict::Rejected(reject)) => Failure::Rejected(reject),
-                Some(Verdict::Broken) => Failure::Internal,
-                Some(Verdict::Answered(_) | Verdict::Reused | Verdict::NeedsIntern { .. }) | None => {
-                    jobs.into_iter().rev().for_each(|job| self.own.push_front(job));
-                    return;
-                }
-            },
-            Err(failure) => failure,
-        };
-        jobs.into_iter().for_each(|job| job.answer(Err(failure.clone())));
-    }
-
-    /// Retires what nothing has used for a while: alone in its batch, so that nothing begins to use it meanwhile.
-    async fn retire_idle(&mut self) {
-        let now = self.inner.clock.now();
-        let idle: Vec<_> =
-            self.inner.desks_mut().iter_mut().map(|(desk, state)| (desk.clone(), state.idle(now))).collect();
-        for (desk, (lanes, groups)) in idle {
-            if lanes.is_empty() && groups.is_empty() {
-                continue;
-            }
-            if let Err(failure) =
-                self.commit(vec![Task::Own { desk, command: Command::Retire { lanes, groups } }]).await
-            {
-                tracing::warn!(%failure, "idle lanes are kept for now");
-            }
-        }
-    }
-
     async fn rebuild(&mut self, desk: &DeskKey) {
         match self.inner.rebuild(desk).await {
             Ok(Rebuilt { reservations, to_diagnose }) => {
@@ -361,14 +310,6 @@ impl<S: Store, A: Availability> Writer<S, A> {
             Err(failure) => tracing::error!(desk = %desk.desk, %failure, "the availability view could not be rebuilt"),
         }
     }
-}
-
-/// What has to be interned, and for whom.
-#[derive(Default)]
-struct Wanted {
-    lanes: BTreeSet<LaneKey>,
-    groups: BTreeSet<Expertise>,
-    jobs: Vec<Job>,
 }
 
 /// What a commit appended, as streams read it.

@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_foreign_or_changed_token_is_refused() {
         let token = open(&request("", ""), 2).expect("valid").0.token(&20_u64);
-        let changed = token.replacen(|digit: char| digit == '3', "4", 1);
+        let changed = token.replacen('3', "4", 1);
         let events: Result<(Listing, Option<u64>), _> = Listing::open(
             &ListTicketEventsRequest { page_token: token.clone(), ..ListTicketEventsRequest::default() },
             2,

@@ -3,6 +3,7 @@
 //!
 //! `HANDOFF_DIFFERENTIAL_STEPS` makes the run longer, `HANDOFF_DIFFERENTIAL_SEED` repeats one.
 
+mod cost;
 mod oracle;
 mod property;
 mod steps;
@@ -78,7 +79,7 @@ fn compare(seed: u64, steps: u64, size: Size) -> Reached {
 
 fn on_oracle(oracle: &mut Oracle, step: &Step, now: Time) -> (String, Vec<Reservation>) {
     fn all(made: &Result<Vec<Reservation>, Refused>) -> Vec<Reservation> {
-        made.as_ref().map(Clone::clone).unwrap_or_default()
+        made.as_deref().map(<[Reservation]>::to_vec).unwrap_or_default()
     }
     match step {
         Step::Reserve { epoch, seen, asks } => {

@@ -6,4 +6,5 @@ mod differential;
 mod engine;
 mod harness;
 mod pure;
+mod streams;
 mod tidy;

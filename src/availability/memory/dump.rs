@@ -61,9 +61,12 @@ impl View {
 
     /// What is kept twice must be the same twice.
     fn check(&self) {
-        let mut by_key: Vec<Spot> = self.free.iter_by_key().collect();
-        by_key.sort_unstable();
-        assert!(self.free.iter().eq(by_key), "the two orders of free agents differ");
+        for channel in Channel::ALL {
+            let with_room = self.free.iter().filter(|spot| spot.room & channel.bit() != 0);
+            let mut by_key: Vec<_> = with_room.map(|spot| (spot.key, spot.group)).collect();
+            by_key.sort_unstable();
+            assert!(self.free.iter_by_key(channel).eq(by_key), "the two orders of free agents differ");
+        }
         let mut by_group: Vec<_> = self.fits.iter_by_group().map(|(group, lane)| (lane, group)).collect();
         by_group.sort_unstable();
         assert!(

@@ -128,10 +128,10 @@ impl View {
 
     /// The agents for a leg in order of choice, at most as many as it wants.
     fn choose(&self, waiting: &Waiting, line: Line) -> Vec<AgentNo> {
-        let bit = waiting.channel.bit();
         match line {
             Line::Agent(agent) => {
-                let spot = self.spot(agent).filter(|spot| spot.room & bit != 0 && !is_excluded(waiting, agent));
+                let has_room = |spot: &Spot| spot.room & waiting.channel.bit() != 0;
+                let spot = self.spot(agent).filter(|spot| has_room(spot) && !is_excluded(waiting, agent));
                 spot.into_iter().map(|spot| spot.key.number).collect()
             }
             Line::Lane(lane) => {
@@ -139,7 +139,7 @@ impl View {
                 let mut chosen: Vec<AgentNo> = Vec::new();
                 while chosen.len() < usize::from(waiting.want.max(1)) {
                     let barred = |agent| is_excluded(waiting, agent) || chosen.contains(&agent);
-                    match self.free.best(fits, bit, barred) {
+                    match self.free.best(fits, waiting.channel, barred) {
                         Some(agent) => chosen.push(agent),
                         None => break,
                     }

@@ -40,6 +40,19 @@ fn the_example_is_a_desk_with_two_connectors_and_ten_agents() {
 }
 
 #[test]
+fn the_documented_format_is_read() {
+    let page = include_str!("../../../docs/configuration.md");
+    let block = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it shows one");
+    assert_eq!(good(block).desks[0].agents.len(), 1);
+}
+
+#[test]
+fn the_sections_of_a_policy_in_place_are_taken_over_whole() {
+    let policy = good(EXAMPLE).desks[0].policy.clone().expect("it has one");
+    assert_eq!(policy.source.lines().filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()).count(), 3);
+}
+
+#[test]
 fn a_policy_in_place_keeps_its_comments_and_its_places() {
     let policy = good(EXAMPLE).desks[0].policy.clone().expect("it has one");
     assert!(policy.source.starts_with("catalogue:\n  skills: [billing, network]\n"), "{}", policy.source);

@@ -134,6 +134,3 @@ fn expire_time(body: &Body) -> Option<Time> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

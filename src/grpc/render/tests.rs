@@ -77,6 +77,7 @@ fn new_leg() -> crate::domain::event::NewLeg {
         prefer: None,
         prefer_until: None,
         exclusions: Vec::new(),
+        pause_until: None,
         transfer: None,
     }
 }

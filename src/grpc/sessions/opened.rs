@@ -9,6 +9,7 @@ use super::watching::SessionWatch;
 use super::{asked, begin, command, ending};
 use crate::availability::Availability;
 use crate::domain::event::Actor;
+use crate::domain::id::DeskKey;
 use crate::engine::{Call, Engine};
 use crate::grpc::call::submit;
 use crate::grpc::form::Form;
@@ -17,6 +18,7 @@ use crate::grpc::status::{About, Fault, of_failure};
 use crate::proto::handoff::v1::open_session_request::Request as Up;
 use crate::proto::handoff::v1::open_session_response::Response as Down;
 use crate::proto::handoff::v1::{self as pb, ErrorReason};
+use crate::routing::command::Command;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
@@ -31,12 +33,6 @@ pub(in crate::grpc) struct OpenSession<S, A> {
     /// The client has said all it had to say; it still listens.
     deaf: bool,
     over: bool,
-}
-
-/// What comes next on the stream, from either side.
-enum Next {
-    Said(Result<Option<pb::OpenSessionRequest>, Status>),
-    Tell(Option<Result<pb::SessionUpdate, Status>>),
 }
 
 pub(in crate::grpc) async fn open<S: Store, A: Availability>(
@@ -74,19 +70,16 @@ impl<S: Store, A: Availability> OpenSession<S, A> {
             return Some(Ok(down(Down::Welcome(welcome))));
         }
         while !self.over {
-            let next = tokio::select! {
+            let said = tokio::select! {
                 biased;
-                said = self.inbound.message(), if !self.deaf => Next::Said(said),
-                told = self.watch.next() => Next::Tell(told),
-            };
-            match next {
-                Next::Tell(told) => return told.map(|told| told.map(|update| down(Down::Update(update)))),
-                Next::Said(said) => {
-                    if let Err(status) = self.hear(said).await {
-                        self.over = true;
-                        return Some(Err(status));
-                    }
+                said = self.inbound.message(), if !self.deaf => said,
+                told = self.watch.next() => {
+                    return told.map(|told| told.map(|update| down(Down::Update(update))));
                 }
+            };
+            if let Err(status) = self.hear(said).await {
+                self.over = true;
+                return Some(Err(status));
             }
         }
         None
@@ -123,7 +116,7 @@ impl<S: Store, A: Availability> OpenSession<S, A> {
 }
 
 /// A call that is not repeated under a request id: a stream that breaks is opened anew.
-fn alone(desk: &crate::domain::id::DeskKey, command: crate::routing::command::Command) -> Call {
+fn alone(desk: &DeskKey, command: Command) -> Call {
     Call { desk: desk.clone(), actor: Actor::Caller, command, dedup: None, validate_only: false }
 }
 

@@ -109,6 +109,13 @@ fn every_section_is_read() {
 }
 
 #[test]
+fn the_documented_policy_is_a_good_one() {
+    let page = include_str!("../../../docs/policy.md");
+    let block = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it shows one");
+    assert!(good(block).queues.contains_key(&id("billing")));
+}
+
+#[test]
 fn a_condition_holds_for_all_fields_and_any_value() {
     let rule = &good(WHOLE).classification[0].when;
     let facts = Facts { category: "outage", priority: Some(20), channel: Some(Channel::Chat), ..Facts::default() };

@@ -36,16 +36,19 @@ pub(super) async fn batch(
 
     let mut tickets = named.tickets;
     tickets.extend(tickets_of_agents(connection, &named.with_work).await?);
-    let holders = conversations(connection, &named.conversations, &mut sets).await?;
-    let found = load_tickets(connection, tickets.union(&holders)).await?;
-
+    let found = load_tickets(connection, tickets.iter()).await?;
     let mut agents = named.agents;
+    let mut held = named.conversations;
     for (key, ticket) in &found {
-        if tickets.contains(&(key.clone(), ticket.id)) {
-            agents.extend(ticket.concerned_agents().into_iter().map(|agent| (key.clone(), agent.clone())));
-        }
+        agents.extend(ticket.concerned_agents().into_iter().map(|agent| (key.clone(), agent.clone())));
+        // Somebody else may hold them by now: one that is over and is reopened must not take them back.
+        let own = ticket.content.conversation_keys.iter().map(|word| (ticket.connector.clone(), word.clone()));
+        held.extend(own.map(|conversation| (key.clone(), conversation)));
     }
-    for (key, ticket) in found {
+    let holders = conversations(connection, &held, &mut sets).await?;
+    // Without their agents: a refusal only names them.
+    let others = load_tickets(connection, holders.difference(&tickets)).await?;
+    for (key, ticket) in found.into_iter().chain(others) {
         set_of(&mut sets, &key).tickets.insert(ticket.id, ticket);
     }
     load_agents(connection, &agents, &mut sets).await?;

@@ -117,17 +117,17 @@ fn any_need(by: u8) -> Requirement {
 }
 
 fn create(world: &World, a: u8, b: u8, c: u8) -> Command {
-    let name = if a % 16 == 0 { "t0".to_owned() } else { format!("t{}", world.trace.len()) };
+    let name = if a.is_multiple_of(16) { "t0".to_owned() } else { format!("t{}", world.trace.len()) };
     let mut new = new_ticket(&name, one(Channel::ALL, a / 16));
     new.requirement = any_need(b);
     new.connector = connector_id(if c % 32 == 1 { "mon" } else { one(["tel", "web", "soc"], c) });
-    new.priority = (c % 3 == 0).then_some(c % 101);
-    if c % 5 == 0 {
+    new.priority = (c.is_multiple_of(3)).then_some(c % 101);
+    if c.is_multiple_of(5) {
         new.preferred = vec![any_agent(c / 5)];
     }
     new.schedule_time = (c % 13 == 7).then(|| world.now + Span::from_mins(i64::from(b)));
     new.arrival_time = (c % 7 == 3).then(|| world.now - Span::from_hours(i64::from(b)));
-    if b % 6 == 0 {
+    if b.is_multiple_of(6) {
         new.content.conversation_keys = vec![Arc::from(format!("key{}", c % 3))];
     }
     Command::CreateTicket(Box::new(new))
@@ -157,7 +157,7 @@ fn sensible_proposal(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     let turn = usize::from(b) % agents.len();
     agents.rotate_left(turn);
     // Sometimes more than wanted, and sometimes one of them twice: the guards must see to it.
-    let many = usize::from(row.want) + usize::from(c % 16 == 0) * 2;
+    let many = usize::from(row.want) + usize::from(c.is_multiple_of(16)) * 2;
     agents.truncate(many);
     let twice = (c % 16 == 1).then(|| agents[0].clone());
     let agents = agents.iter().chain(&twice).filter_map(|agent| proposed(world, agent)).collect();
@@ -168,7 +168,8 @@ fn wild_proposal(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     let leg = pick(&legs(world, |_| true), a)?;
     let leg_ver = world.leg(leg).ver.saturating_sub(u32::from(b % 2));
     let agents = [any_agent(b), any_agent(c)].into_iter().filter_map(|agent| proposed(world, &agent));
-    let agents = agents.map(|known| Proposed { session: known.session + u64::from(c % 4 == 0), ..known }).collect();
+    let agents =
+        agents.map(|known| Proposed { session: known.session + u64::from(c.is_multiple_of(4)), ..known }).collect();
     Some(Command::Propose { leg, leg_ver, agents, record: Box::new(record(world.now)) })
 }
 
@@ -191,7 +192,7 @@ fn answer(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
         offer: offer.id,
         session,
         device: device.clone(),
-        connected: c % 3 == 0,
+        connected: c.is_multiple_of(3),
     };
     match a % 16 {
         0..8 => pick(&pending, b).map(|offer| accept(offer.clone(), offer.session)),
@@ -219,7 +220,7 @@ fn end(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
             pick(&legs(world, |leg| leg.state == LegState::Active), b).map(|leg| Command::EndLeg { leg, ended_by: by })
         }
         2 => pick(&legs(world, |leg| leg.state == LegState::Wrapping), b).map(wrap_up),
-        _ if b % 2 == 0 => pick(&legs(world, |_| true), b).map(wrap_up),
+        _ if b.is_multiple_of(2) => pick(&legs(world, |_| true), b).map(wrap_up),
         _ => pick(&legs(world, |_| true), b).map(|leg| Command::EndLeg { leg, ended_by: by }),
     }
 }
@@ -246,7 +247,7 @@ fn agent_command(world: &World, a: u8, b: u8, c: u8) -> Command {
         4 => start_session(&agent, "new", SessionMode::TakeOver, "s", None),
         5 => {
             let reason = one([SessionEnd::Ended, SessionEnd::Lost, SessionEnd::Lost], c);
-            Command::EndSession { agent, epoch: epoch.saturating_sub(u64::from(c % 16 == 0)), reason }
+            Command::EndSession { agent, epoch: epoch.saturating_sub(u64::from(c.is_multiple_of(16))), reason }
         }
         6 => Command::TickAgent { agent },
         _ => {
@@ -263,14 +264,14 @@ fn agent_command(world: &World, a: u8, b: u8, c: u8) -> Command {
 fn profile_command(a: u8, b: u8, c: u8) -> Command {
     let agent = any_agent(b);
     let patch = ProfilePatch {
-        tier: (c % 2 == 0).then_some(1 + c % 4),
-        pools: (c % 3 == 0)
+        tier: (c.is_multiple_of(2)).then_some(1 + c % 4),
+        pools: (c.is_multiple_of(3))
             .then(|| [(handoff::domain::requirement::Pool::Live, u16::from(c) % 120)].into_iter().collect()),
-        authorities: (c % 5 == 0).then(|| [(words("refund"), euros(i64::from(c) * 3))].into()),
+        authorities: (c.is_multiple_of(5)).then(|| [(words("refund"), euros(i64::from(c) * 3))].into()),
         ..ProfilePatch::default()
     };
     match a % 4 {
-        0 | 1 => Command::UpdateAgent { agent, patch: Box::new(patch), etag: (c % 7 == 0).then_some(1) },
+        0 | 1 => Command::UpdateAgent { agent, patch: Box::new(patch), etag: (c.is_multiple_of(7)).then_some(1) },
         2 => Command::DeleteAgent { agent, etag: None },
         _ => Command::CreateAgent { agent, profile: Box::new(desk::profile(1 + c % 3, &[("vpn", 4)])) },
     }
@@ -281,7 +282,7 @@ fn desk_command(a: u8, b: u8) -> Option<Command> {
     Some(match a % 6 {
         0 => Command::UpdateDesk { display_name: Some(words("New")), time_zone: None, etag: None },
         1 => Command::CreateDesk { display_name: words("Twice"), time_zone: words("UTC") },
-        2 => Command::ConnectorPresence { connector, away: b % 2 == 0 },
+        2 => Command::ConnectorPresence { connector, away: b.is_multiple_of(2) },
         3 => Command::UpdateConnector { connector, patch: Box::new(ConnectorPatch::default()), etag: None },
         4 => Command::DeleteConnector { connector, etag: Some(1_000) },
         _ => Command::UpdatePolicy { source: words(""), author: words(""), change_note: words(""), etag: Some(1_000) },
@@ -290,7 +291,7 @@ fn desk_command(a: u8, b: u8) -> Option<Command> {
 
 fn engine_command(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     let leg = pick(&legs(world, |leg| leg.state == LegState::Waiting), b)?;
-    let leg_ver = world.leg(leg).ver - u32::from(c % 16 == 0);
+    let leg_ver = world.leg(leg).ver - u32::from(c.is_multiple_of(16));
     let found = [
         None,
         Some(Infeasibility::Never),
@@ -314,10 +315,10 @@ fn transfer(world: &World, a: u8, b: u8, c: u8) -> Command {
     };
     let transfer = NewTransfer {
         target,
-        release: if c % 3 == 0 { Release::Now } else { Release::AfterConfirm },
+        release: if c.is_multiple_of(3) { Release::Now } else { Release::AfterConfirm },
         on_unavailable: one([OnUnavailable::Reject, OnUnavailable::Queue, OnUnavailable::Fallback], c / 2),
         reason: words("theirs"),
-        override_reason: words(if c % 2 == 0 { "" } else { "because" }),
+        override_reason: words(if c.is_multiple_of(2) { "" } else { "because" }),
         note: words(""),
     };
     Command::TransferTicket {
@@ -344,9 +345,9 @@ fn ticket_command(world: &World, op: u8, a: u8, b: u8, c: u8) -> Command {
         216..220 => Command::CancelTicket {
             ticket,
             reason: one([CancelReason::CustomerLeft, CancelReason::Withdrawn], b),
-            missing: (c % 2 == 0).then(|| Missing {
+            missing: (c.is_multiple_of(2)).then(|| Missing {
                 name: handoff::domain::id::TicketName::parse("unknown").expect("a name"),
-                connector: (c % 4 == 0).then(|| connector_id("web")),
+                connector: (c.is_multiple_of(4)).then(|| connector_id("web")),
             }),
         },
         220..225 => Command::ResolveTicket {
@@ -355,17 +356,17 @@ fn ticket_command(world: &World, op: u8, a: u8, b: u8, c: u8) -> Command {
                 text: words("done"),
                 code: words("ok"),
                 first_contact: None,
-                concession: (b % 4 == 0).then(|| (words("refund"), euros(i64::from(b)))),
+                concession: (b.is_multiple_of(4)).then(|| (words("refund"), euros(i64::from(b)))),
             }),
             etag,
         },
         225..230 => Command::ReopenTicket { ticket, reason: words("again") },
         230..236 => {
-            let resume_time = (c % 2 == 0).then(|| world.now + Span::from_mins(i64::from(b) - 3));
+            let resume_time = (c.is_multiple_of(2)).then(|| world.now + Span::from_mins(i64::from(b) - 3));
             Command::HoldTicket { ticket, reason: words("waits"), resume_time }
         }
         236..240 => Command::ResumeTicket { ticket },
-        240..244 => Command::RequeueTicket { ticket, reason: words("dropped"), prefer_handler: b % 2 == 0 },
+        240..244 => Command::RequeueTicket { ticket, reason: words("dropped"), prefer_handler: b.is_multiple_of(2) },
         244..250 => Command::AssignTicket {
             ticket,
             agent: any_agent(b),
@@ -376,10 +377,10 @@ fn ticket_command(world: &World, op: u8, a: u8, b: u8, c: u8) -> Command {
         _ => Command::UpdateTicket {
             ticket,
             patch: Box::new(TicketPatch {
-                priority: (c % 3 == 0).then_some(Some(b % 101)),
+                priority: (c.is_multiple_of(3)).then_some(Some(b % 101)),
                 requirement: (c % 3 == 1).then(|| any_need(b)),
                 schedule_time: (c % 8 == 5).then_some(None),
-                category: (c % 2 == 0).then(|| words("other")),
+                category: (c.is_multiple_of(2)).then(|| words("other")),
                 ..TicketPatch::default()
             }),
             reclassify: c % 4 == 2,

@@ -38,20 +38,16 @@ pub fn need(skill: &str, level: u8) -> Requirement {
 /// The built-in policy's queues, one per channel, and some more in which every setting is used.
 pub fn policy() -> Policy {
     let mut policy = Policy { revision: 1, ..Policy::built_in() };
-    let queue = |name: &str, channel| Queue::of_channel(queue_id(name), channel);
+    let queue = |name: &str| Queue::new(queue_id(name));
     let more = [
-        Queue {
-            max_waiting: Some(2),
-            when_full: WhenFull::Other(queue_id("overflow")),
-            ..queue("billing", Channel::Chat)
-        },
-        Queue { max_waiting: Some(3), ..queue("overflow", Channel::Chat) },
+        Queue { max_waiting: Some(2), when_full: WhenFull::Other(queue_id("overflow")), ..queue("billing") },
+        Queue { max_waiting: Some(3), ..queue("overflow") },
         Queue {
             ordering: Ordering::Strict,
             after_contact: Some(AfterContact::Resolve),
             wrap_up: Some(Span::ZERO),
             strategy: Strategy::Best,
-            ..queue("vip", Channel::Chat)
+            ..queue("vip")
         },
         Queue {
             ordering: Ordering::Deadline,
@@ -60,15 +56,15 @@ pub fn policy() -> Policy {
                 queue: queue_id("last"),
                 requirement: Requirement { min_tier: Some(2), ..Requirement::default() },
             }),
-            ..queue("late", Channel::Email)
+            ..queue("late")
         },
-        Queue { unassigned_timeout: Some(Span::from_mins(1)), ..queue("last", Channel::Email) },
+        Queue { unassigned_timeout: Some(Span::from_mins(1)), ..queue("last") },
         Queue {
             parallel_offers: 2,
             offer_timeout: Some(Span::from_secs(10)),
             wrap_up: Some(Span::from_secs(20)),
             after_contact: Some(AfterContact::Keep),
-            ..queue("pair", Channel::Chat)
+            ..queue("pair")
         },
     ];
     policy.queues.extend(more.into_iter().map(|queue| (queue.id.clone(), queue)));

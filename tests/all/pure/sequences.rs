@@ -36,7 +36,7 @@ fn no_sequence_of_commands_breaks_an_invariant() {
 fn step(world: &mut World, bytes: Bytes) -> Result<(), String> {
     if let Some(command) = commands::command(world, bytes) {
         let first = world.run(&command)?;
-        if bytes[3] % 8 == 0 && first.is_ok() {
+        if bytes[3].is_multiple_of(8) && first.is_ok() {
             // Again, as after a lost answer: whatever it says, nothing may break.
             world.run(&command)?.ok();
         }
@@ -45,7 +45,7 @@ fn step(world: &mut World, bytes: Bytes) -> Result<(), String> {
     let [_, a, b, c] = bytes;
     world.wait(commands::span(world, a, b));
     // Now and then the timers are late.
-    if c % 8 == 0 { Ok(()) } else { ticks_reach_the_end(world) }
+    if c.is_multiple_of(8) { Ok(()) } else { ticks_reach_the_end(world) }
 }
 
 /// Every deadline that has passed fires, and firing them comes to an end.

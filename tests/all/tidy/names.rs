@@ -17,6 +17,7 @@ const BANNED: &[&str] = &["manager", "helper", "util", "handler", "processor", "
 const ALLOWED: &[&str] = &[
     "ErrorInfo",   // google.rpc, the machine-readable reason of an error
     "RetryInfo",   // google.rpc, when to try again
+    "ConnectInfo", // tonic, what is known of a connection
     "HandlerLost", // the ticket's handler went away
     "HandlerLostDecision",
 ];

@@ -29,7 +29,7 @@ impl Generator {
             ..Change::default()
         };
         let legs: Vec<LegView> = dump.legs.iter().filter(|_| !self.chance.percent(10)).cloned().collect();
-        let mut pages = vec![Change { legs: legs.clone(), ..Change::default() }, tables];
+        let mut pages = vec![Change { legs, ..Change::default() }, tables];
         if self.chance.percent(50) {
             pages.push(self.change(dump));
         }
