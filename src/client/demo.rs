@@ -85,9 +85,9 @@ pub enum Error {
     #[error("there is no service at {0}")]
     Unreachable(String, #[source] tonic::transport::Error),
     #[error("the desk could not be set up: {}", .0.message())]
-    Setup(#[source] Box<Status>),
+    Setup(Box<Status>),
     #[error("the morning could not be played to its end: {}", .0.message())]
-    Broken(#[source] Box<Status>),
+    Broken(Box<Status>),
 }
 
 const CONNECT: Duration = Duration::from_secs(10);
