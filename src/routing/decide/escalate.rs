@@ -86,6 +86,7 @@ fn escalate(
         release: Release::AfterConfirm,
         named: None,
         words: Arc::from(""),
+        axis: Some(new.axis),
     };
     // Looked for before the first event: a lane that must be interned first leaves nothing behind.
     let next = Next { place: Some(place.clone()), ..Next::again(QueuedReason::Escalated) };

@@ -18,7 +18,7 @@ use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, Leg, LegRole, LegS
 use crate::domain::offer::RevokeReason;
 use crate::domain::requirement::Requirement;
 use crate::domain::ticket::{
-    Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer, TransferState, Visit,
+    Axis, Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer, TransferState, Visit,
 };
 use crate::domain::time::Time;
 use crate::routing::command::{Answer, NewTransfer};
@@ -51,6 +51,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewTransfer) -> 
         release: new.release,
         named: named.map(|row| row.id.clone()),
         words: new.reason.clone(),
+        axis: None,
     };
     let n = start(draft, &ticket, moving, &new.note)?;
     Ok(Answer::Transfer { ticket: id, transfer: n })
@@ -65,6 +66,8 @@ pub(super) struct Moving {
     pub release: Release,
     pub named: Option<AgentId>,
     pub words: Arc<str>,
+    /// Set when an escalation asks: it has counted its hop already.
+    pub axis: Option<Axis>,
 }
 
 /// Whether the ticket can be handed on at all.
@@ -96,7 +99,7 @@ pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note
         state: TransferState::Requested,
         target: moving.target,
         release: moving.release,
-        axis: None,
+        axis: moving.axis,
         from_agent: from.and_then(|leg| leg.agent.clone()),
         from_leg: from.map(|leg| leg.n),
         to_agent: moving.named,
