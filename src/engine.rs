@@ -30,7 +30,7 @@ use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
 use crate::routing::command::NewTicket;
 use crate::routing::decide::plan;
-use crate::shutdown::{Trigger, switch};
+use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
@@ -68,6 +68,28 @@ struct Inner<S, A> {
     /// Timers and sweeps, and the switch that ends them.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     stop: Trigger,
+    /// Thrown when the writer ended by a panic: nothing can be decided any more.
+    broken: (Trigger, Shutdown),
+}
+
+/// Says that the writer broke, unless it is told before that it ended well.
+struct Alarm<S, A> {
+    inner: Arc<Inner<S, A>>,
+    armed: bool,
+}
+
+impl<S, A> Alarm<S, A> {
+    fn ended_well(mut self) {
+        self.armed = false;
+    }
+}
+
+impl<S, A> Drop for Alarm<S, A> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.inner.broken.0.stop();
+        }
+    }
 }
 
 impl<S: Store, A: Availability> Engine<S, A> {
@@ -92,11 +114,16 @@ impl<S: Store, A: Availability> Engine<S, A> {
             acks: Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),
             stop,
+            broken: switch(),
         });
         let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new() };
         writer.load().await?;
         let mut tasks = inner.tasks.lock().await;
-        tasks.spawn(writer.run());
+        let alarm = Alarm { inner: inner.clone(), armed: true };
+        tasks.spawn(async move {
+            writer.run().await;
+            alarm.ended_well();
+        });
         let again = |rest: Span| (inner.clone(), shutdown.clone(), rest);
         let (i, s, rest) = again(timers::POLL);
         tasks.spawn(timers::every(i, s, rest, timers::deadlines));
@@ -109,6 +136,11 @@ impl<S: Store, A: Availability> Engine<S, A> {
         tasks.spawn(timers::acknowledgements(inner.clone(), shutdown));
         drop(tasks);
         Ok(Engine { inner })
+    }
+
+    /// Returns if the engine broke: no call will be decided any more, and the process had better end and be started again.
+    pub async fn broken(&self) {
+        self.inner.broken.1.clone().wait().await;
     }
 
     /// Stops the timers, decides what was submitted before, saves what is to be saved, and returns. Calls that come later are

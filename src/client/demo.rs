@@ -1,6 +1,6 @@
 //! The demonstration: a morning of a service desk, played over gRPC and judged by what its connectors wrote down.
 //!
-//! Fifty minutes with five connectors and twenty agents. Traffic follows the model stated in [`traffic`], drawn from a seed;
+//! Fifty minutes with five connectors and twenty agents. Traffic follows the model stated in `traffic`, drawn from a seed;
 //! what happens to it is the service's doing, and the machine's: two runs of one seed have the same customers, not the
 //! same winners of every race.
 //!
@@ -85,9 +85,9 @@ pub enum Error {
     #[error("there is no service at {0}")]
     Unreachable(String, #[source] tonic::transport::Error),
     #[error("the desk could not be set up: {}", .0.message())]
-    Setup(#[source] Box<Status>),
+    Setup(Box<Status>),
     #[error("the morning could not be played to its end: {}", .0.message())]
-    Broken(#[source] Box<Status>),
+    Broken(Box<Status>),
 }
 
 const CONNECT: Duration = Duration::from_secs(10);

@@ -48,9 +48,10 @@ fn bury(draft: &mut Draft<'_>, id: TicketId, reason: CancelReason, missing: &Mis
     let connector = missing.connector.clone().ok_or_else(|| {
         Reject::field("connector", "is required with allow_missing: a create must come from the same connector")
     })?;
-    draft.connector(&connector)?;
+    // Nobody said which channel the ticket will be of. One that the connector serves: of another it would not be told.
+    let channel = draft.connector(&connector)?.channels.first().copied().unwrap_or(Channel::Portal);
     let name = missing.name.clone();
-    let queue = QueueId::parse(Channel::Portal.word()).expect("channel words are names");
-    draft.emit(id, Body::Tombstoned { name, connector, channel: Channel::Portal, queue, reason });
+    let queue = QueueId::parse(channel.word()).expect("channel words are names");
+    draft.emit(id, Body::Tombstoned { name, connector, channel, queue, reason });
     Ok(Answer::Ticket { ticket: id })
 }

@@ -319,3 +319,13 @@ fn a_cancel_that_overtakes_its_create_leaves_a_tombstone() {
     foreign.connector = connector_id("soc");
     assert!(matches!(world.refused(Command::CreateTicket(Box::new(foreign))), Reject::AlreadyExists { .. }));
 }
+
+#[test]
+fn a_tombstone_is_of_a_channel_that_its_connector_is_told_of() {
+    let mut world = World::open();
+    let missing = Missing { name: TicketName::parse("early").expect("a name"), connector: Some(connector_id("tel")) };
+    let early = ticket_id("early");
+    let reason = CancelReason::CustomerLeft;
+    world.call(Command::CancelTicket { ticket: early, reason, missing: Some(missing) });
+    assert_eq!(world.ticket(early).channel, Channel::Phone);
+}

@@ -376,18 +376,19 @@ fn a_functional_escalation_adds_expertise_and_never_authority() {
     assert_eq!((row.functional_level, row.hierarchical_level, row.hops, row.priority), (1, 0, 1, 10));
     assert_eq!(row.handler(), Some(&agent_id("ann")), "kept until the target is confirmed");
     assert_eq!(world.pending(ticket).role, LegRole::Escalation);
+    assert_eq!(row.transfers[0].axis, Some(Axis::Functional));
 }
 
 #[test]
-fn an_escalation_is_one_hop_whoever_takes_it_and_its_hand_over_says_its_axis() {
+fn an_escalation_counts_one_hop_and_its_hand_over_no_other() {
     let mut world = World::open();
     let ticket = call_with(&mut world, "ann");
     world.call(escalation(ticket, Axis::Functional, need("vpn", 8)));
-    let offer = world.propose(ticket, &["cas"])[0];
+    let offer = world.propose(ticket, &["bob"])[0];
     world.call(world.accept(offer, "", true));
     let row = world.ticket(ticket);
-    assert_eq!((row.hops, row.handler()), (1, Some(&agent_id("cas"))));
-    assert_eq!((row.transfers[0].axis, row.transfers[0].state), (Some(Axis::Functional), TransferState::Completed));
+    assert_eq!((row.handler(), row.hops), (Some(&agent_id("bob")), 1));
+    assert_eq!(row.transfers[0].state, TransferState::Completed);
 }
 
 #[test]
