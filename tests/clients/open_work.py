@@ -81,7 +81,9 @@ class OpenWork:
             channel = self.tickets[leg["ticket"]]["channel"]
             excluded = {entry["agent"] for entry in leg["exclusions"] if passed(entry["until"], self.now) is not True}
             for agent in free:
-                fits = agent["profile"]["expertise"]["tier"] >= leg["requirement"]["min_tier"]
+                # Tickets here ask for a tier at most; widened ones have several sufficient needs.
+                needs = [need.get("min_tier") or 0 for need in [leg["requirement"], *leg["alternatives"]]]
+                fits = agent["profile"]["expertise"]["tier"] >= min(needs)
                 if fits and agent["id"] not in excluded and has_room(agent, channel):
                     found.add((f"{leg['ticket']}.{leg['n']}", leg["ver"], agent["id"]))
         return found
@@ -137,7 +139,7 @@ def has_room(agent, channel):
 def good_desk():
     offer = {"agent": "ada", "state": "pending", "lapse_time": 2_000_000, "confirm_expire_time": None}
     leg = {"n": 1, "ver": 3, "ticket": "t1", "state": "offered", "agent": None, "offers": [offer], "order_key": None}
-    leg |= {"pause_until": None, "prefer": None, "prefer_until": None, "exclusions": [], "requirement": {"min_tier": 1}}
+    leg |= {"pause_until": None, "prefer": None, "prefer_until": None, "exclusions": [], "requirement": {}, "alternatives": []}
     waiting = {**leg, "ticket": "t2", "state": "waiting", "offers": [], "order_key": "02"}
     wrapping = {**leg, "ticket": "t3", "state": "wrapping", "offers": [], "agent": "bob", "wrap_up_expire_time": 2_000_000}
     profile = {"pools": {}, "channels": {}, "endpoints": [], "expertise": {"tier": 1}}
@@ -177,6 +179,7 @@ def check_itself():
         del desk.tickets["t1"]
 
     def becomes_free(desk):
+        desk.legs[1]["requirement"] = {"min_tier": 1}
         desk.agents[0].update(used_live=0, held={})
 
     spoils = [ends_wrap_up, lapses, loses_the_offer, never_confirms, has_no_place, is_in_limbo, misses_its_timer]
