@@ -169,9 +169,9 @@ class CrewAgent(threading.Thread):
                 self._plan(2.0, self._do, "TicketService.ResolveTicket", {"name": seen.ticket})
             return
         seconds = min(3.0, self._random.lognormvariate(0, 0.7) * self._handling)
-        self._plan(seconds, self._finish, seen.ticket, leg.name)
+        self._plan(seconds, self._finish, seen.ticket, leg.name, leg.requirement.min_tier < 2)
 
-    def _finish(self, ticket, leg):
+    def _finish(self, ticket, leg, may_escalate):
         chance = self._random.random()
         if chance < 0.45:
             self._do("TicketService.ResolveTicket", {"name": ticket, "resolution": "Solved."})
@@ -180,7 +180,7 @@ class CrewAgent(threading.Thread):
             self._plan(1.5, self._do, "TicketService.ResolveTicket", {"name": ticket})
         elif chance < 0.88:
             self._do("TicketService.RequeueTicket", {"name": ticket, "prefer_handler": chance < 0.84})
-        elif chance < 0.95:
+        elif chance < 0.95 or not may_escalate:
             self._do("TicketService.HoldTicket", {"name": ticket, "reason": "asks back"})
             self._plan(self._random.uniform(0.1, 1.0), self._resume, ticket, leg)
         else:
