@@ -17,6 +17,7 @@ import collections
 import json
 import os
 import pathlib
+import tempfile
 import threading
 
 from stream_checker import StreamChecker
@@ -122,3 +123,28 @@ class HistoryReader:
             self.done[rest[1]] += 1
         elif kind == "failed":
             self.failures.append(rest[0])
+
+
+def check_itself():
+    """A successor goes on from the whole lines, and takes up what was begun; half a line is as if never written."""
+    with tempfile.TemporaryDirectory(prefix="handoff-history-") as folder:
+        path = pathlib.Path(folder) / "adapter.jsonl"
+        writer = HistoryWriter(path, lambda decision: None)
+        writer.write(["opened", None], ["welcome", 1, 7, 0])
+        writer.write(["got", 3, 0, "d3", "t1", 1, "connect", "x"], ["do", 3, "Confirm", {}], ["ack", 3, 1])
+        writer.write(["got", 5, 3, "d5", "t1", 2, "offered", "x"], ["do", 5, "Accept", {}], ["done", 3, "Confirm"])
+        with path.open("ab") as file:
+            file.write(b'["ack", 5')
+        successor = HistoryWriter(path, lambda decision: None)
+        assert (successor.acked, successor.last_got, list(successor.to_do)) == (3, 5, [5])
+        successor.write(["ack", 5, 1])
+        reader = HistoryReader(path, 2, whole_tickets=True)
+        reader.advance()
+        assert reader.checker.violations == [] and reader.checker.acked == 5
+        assert [row[0] for row in reader.arrivals] == [3, 5]
+        # Cut off by hand: the row that is missing is missed.
+        path.write_bytes(b"".join(line for line in path.read_bytes().splitlines(True) if b"d3" not in line))
+        spoilt = HistoryReader(path, 2, whole_tickets=True)
+        spoilt.advance()
+        assert {rule for rule, _ in spoilt.checker.violations} == {"ticket order"}, spoilt.checker.violations
+    return 1

@@ -22,6 +22,7 @@ import time
 import grpc
 
 import connector_fleet
+import connector_history
 import log_checker
 import open_work
 import stream_checker
@@ -101,7 +102,8 @@ class KillLoop:
         for count, victim in enumerate(to_kill, 1):
             time.sleep(max(0.0, min(self._chance.uniform(*options.seconds_between), until - time.monotonic())))
             if time.monotonic() >= until:
-                self.violations.add("time", f"only {count - 1} of {len(to_kill)} kills fitted into --limit {options.limit:g}")
+                found = f"only {count - 1} of {len(to_kill)} kills fitted into --limit {options.limit:g}"
+                self.violations.add("time", found)
                 return
             if victim == "server":
                 self.memory.append(server.resident_kib() or 0)
@@ -113,7 +115,7 @@ class KillLoop:
             print(f"  kill {count}/{len(to_kill)}", file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n")
 
     def _lose_no_old_acknowledgement(self, server, api, fleet):
-        """One more kill, when the present is acknowledged and the server had a second to store it; then one more ticket."""
+        """One more kill, when the present is acknowledged and stored; then one more ticket."""
         fleet.restart_from_stored()
         self._catch_up(fleet)
         time.sleep(1.0)
@@ -147,7 +149,7 @@ class KillLoop:
             return store.execute("SELECT head FROM desk_head WHERE desk = ?", [DESK_ID]).fetchone()[0]
 
     def _check_that_work_moves_on(self, api):
-        """Without kills, while agents and connectors go on working. Called under load, and again without new tickets."""
+        """Without kills, while agents and connectors work on. Called under load, and again without new tickets."""
         time.sleep(1.0)
         snapshot = OpenWork.read(self.store, DESK_ID)
         stuck = snapshot.violations()
@@ -168,7 +170,8 @@ class KillLoop:
             try:
                 ticket = api.call("TicketService.GetTicket", {"name": name, "view": "TICKET_VIEW_BASIC"})
                 if ticket.external_id != request_id:
-                    self.violations.add("durability", f"{name} is of {ticket.external_id}, acknowledged for {request_id}")
+                    found = f"{name} is of {ticket.external_id}, acknowledged for {request_id}"
+                    self.violations.add("durability", found)
             except grpc.RpcError as error:
                 self.violations.add("durability", f"{name}: {describe(error)}")
         names = set(self.acknowledged.values())
@@ -221,16 +224,18 @@ class KillLoop:
         for required in ("AcceptOffer", "DeclineOffer", "EndLeg", "FinishWrapUp", "ResolveTicket"):
             if self.options.kills + self.options.client_kills >= 10 and not done[required]:
                 self.violations.add("load", f"no agent did {required}")
+        by_connectors = sum((history.done for history in tally), collections.Counter())
+        repeats = sum(call.repeats for call in calls)
+        on_purpose = sum(loader.repeated_on_purpose for loader in loaders)
+        memory = [f"{kib / 1024:.1f}" for kib in self.memory[:1] + self.memory[-1:]]
         self.rows = [
             ("seconds", f"{time.monotonic() - self._began:.1f}"),
             ("kills of the server / of clients", f"{self.kills} / {fleet.kills()}"),
             ("streams opened, by connector", per_member(fleet, lambda history: history.checker.streams)),
             ("tickets acknowledged / cancelled by customers", f"{len(self.acknowledged)} / {leavers.cancelled}"),
-            ("requests repeated after a loss / on purpose", f"{sum(call.repeats for call in calls)} / "
-             f"{sum(loader.repeated_on_purpose for loader in loaders)}"),
-            ("by agents", ", ".join(f"{name} {count}" for name, count in sorted(done.items()))),
-            ("by connectors", ", ".join(f"{name.split('.')[-1]} {count}" for name, count in sorted(
-                sum((history.done for history in tally), type(tally[0].done)()).items()))),
+            ("requests repeated after a loss / on purpose", f"{repeats} / {on_purpose}"),
+            ("by agents", listed(done)),
+            ("by connectors", listed(by_connectors)),
             ("log entries / decisions", f"{self.log.seq} / {self.log.decisions}"),
             ("bookings replayed / fullest pool", f"{self.log.bookings} / {self.log.busiest} %"),
             ("decisions received, by connector", per_member(fleet, lambda history: len(history.arrivals))),
@@ -238,8 +243,7 @@ class KillLoop:
             ("looks at acknowledgements", watch.samples),
             ("open legs under load after the kills", self.open_legs[0]),
             ("open legs at the end", self.open_legs[-1]),
-            ("memory before first / last kill, MiB", " / ".join(
-                f"{kib / 1024:.1f}" for kib in self.memory[:1] + self.memory[-1:])),
+            ("memory before first / last kill, MiB", " / ".join(memory)),
         ]
 
     def _left(self, at_most):
@@ -248,6 +252,10 @@ class KillLoop:
 
 def per_member(fleet, figure):
     return ", ".join(f"{member.name} {figure(member.history)}" for member in fleet.members)
+
+
+def listed(counts):
+    return ", ".join(f"{name.split('.')[-1]} {count}" for name, count in sorted(counts.items()))
 
 
 def dashed(ticket):
@@ -283,9 +291,11 @@ def main(arguments):
     if not options.server.exists():
         print(f"kill_loop: no server at {options.server}; build it with `cargo build --release`", file=sys.stderr)
         return 2
-    refused = sum(checker.check_itself() for checker in (stream_checker, log_checker, open_work, connector_fleet))
-    print(f"kill_loop: {options.kills} kills of the server, {options.client_kills} of clients, window {options.window}, "
-          f"--seed {options.seed}; the checkers refuse {refused} spoilt histories", flush=True)
+    checkers = (stream_checker, log_checker, open_work, connector_fleet, connector_history)
+    refused = sum(checker.check_itself() for checker in checkers)
+    kills = f"{options.kills} kills of the server, {options.client_kills} of clients"
+    print(f"the checkers refuse {refused} spoilt histories")
+    print(f"kill_loop: {kills}, window {options.window}, --seed {options.seed}", flush=True)
     folder = tempfile.mkdtemp(prefix="handoff-kill-loop-")
     failed = None
     try:
