@@ -45,7 +45,8 @@ phases:
 	$(call phase,docs,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps)
 	$(call phase,tests,cargo test $(CARGO_FLAGS))
 	$(call phase,smoke,$(PYTHON) tests/clients/smoke.py)
-	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10)
+	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10 --client-kills 10)
+	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
 
 lint: ## Formatting, clippy, rustdoc, buf and the house rules, without the other tests
 	scripts/prerequisites.sh
