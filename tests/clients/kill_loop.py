@@ -147,9 +147,10 @@ class KillLoop:
 
     def _behind(self, member):
         """How many decisions for this connector it has not acknowledged."""
+        settings, acked = CONNECTORS[member.name], member.history.checker.acked
         with contextlib.closing(log_checker.open_store(self.store)) as store:
-            due = log_checker.addressed(store, DESK_ID, member.name, CONNECTORS[member.name])
-        return sum(member.history.checker.acked < row[0] <= self.caught_up_to for row in due)
+            due = log_checker.addressed(store, DESK_ID, member.name, settings, after=acked)
+        return sum(row[0] <= self.caught_up_to for row in due)
 
     def _head(self):
         with contextlib.closing(log_checker.open_store(self.store)) as store:
