@@ -49,6 +49,7 @@ METHODS = [
     "AgentService.EndSession",
     "AgentService.WatchSession",
     "DecisionService.GetConnector",
+    "DecisionService.ListConnectors",
     "DecisionService.Subscribe",
     "OfferService.AcceptOffer",
     "OfferService.ConfirmOffer",

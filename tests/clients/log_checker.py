@@ -28,12 +28,12 @@ def rows_of(store, desk):
         yield Row(*row[:-1], json.loads(row["body"]))
 
 
-def addressed(store, desk, connector, settings):
+def addressed(store, desk, connector, settings, after=0):
     """The decisions for a connector with these settings of CreateConnector: (seq, ticket's name, ticket_seq, kind)."""
     query = """
         SELECT e.seq, 'desks/' || e.desk || '/tickets/' || t.name, e.ticket_seq, e.kind
         FROM event AS e JOIN ticket AS t ON t.tenant = e.tenant AND t.desk = e.desk AND t.ticket = e.ticket
-        WHERE e.desk = :desk AND e.kind IS NOT NULL
+        WHERE e.desk = :desk AND e.kind IS NOT NULL AND e.seq > :after
           AND (:own = 0 OR e.connector = :connector OR e.side_connector = :connector)
           AND (:channels = '[]' OR e.channel IN (SELECT value FROM json_each(:channels)))
           AND (:kinds = '[]' OR e.kind IN (SELECT value FROM json_each(:kinds)))
@@ -41,7 +41,8 @@ def addressed(store, desk, connector, settings):
     channels = [channel.removeprefix("CHANNEL_").lower() for channel in settings.get("channels", [])]
     kinds = [kind.removeprefix("DECISION_KIND_").lower() for kind in settings.get("kinds", [])]
     own = settings.get("reach", "CONNECTOR_REACH_OWN") == "CONNECTOR_REACH_OWN"
-    values = {"desk": desk, "connector": connector, "own": own, "channels": json.dumps(channels), "kinds": json.dumps(kinds)}
+    values = {"desk": desk, "connector": connector, "own": own, "after": after}
+    values |= {"channels": json.dumps(channels), "kinds": json.dumps(kinds)}
     return [tuple(row) for row in store.execute(query, values)]
 
 
