@@ -31,7 +31,7 @@ use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
 use crate::routing::command::NewTicket;
 use crate::routing::decide::plan;
-use crate::shutdown::{Trigger, switch};
+use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
@@ -66,9 +66,33 @@ struct Inner<S, A> {
     lost: Mutex<BTreeMap<(DeskKey, AgentNo), u64>>,
     /// Acknowledgements that are not saved yet.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
+    /// Held while they are saved.
+    saving_acks: tokio::sync::Mutex<()>,
     /// Timers and sweeps, and the switch that ends them.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     stop: Trigger,
+    /// Thrown when the writer ended by a panic: nothing can be decided any more.
+    broken: (Trigger, Shutdown),
+}
+
+/// Says that the writer broke, unless it is told before that it ended well.
+struct Alarm<S, A> {
+    inner: Arc<Inner<S, A>>,
+    armed: bool,
+}
+
+impl<S, A> Alarm<S, A> {
+    fn ended_well(mut self) {
+        self.armed = false;
+    }
+}
+
+impl<S, A> Drop for Alarm<S, A> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.inner.broken.0.stop();
+        }
+    }
 }
 
 impl<S: Store, A: Availability> Engine<S, A> {
@@ -91,13 +115,19 @@ impl<S: Store, A: Availability> Engine<S, A> {
             suspects: Mutex::default(),
             lost: Mutex::default(),
             acks: Mutex::default(),
+            saving_acks: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),
             stop,
+            broken: switch(),
         });
         let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new() };
         writer.load().await?;
         let mut tasks = inner.tasks.lock().await;
-        tasks.spawn(writer.run());
+        let alarm = Alarm { inner: inner.clone(), armed: true };
+        tasks.spawn(async move {
+            writer.run().await;
+            alarm.ended_well();
+        });
         let again = |rest: Span| (inner.clone(), shutdown.clone(), rest);
         let (i, s, rest) = again(timers::POLL);
         tasks.spawn(timers::every(i, s, rest, timers::deadlines));
@@ -110,6 +140,11 @@ impl<S: Store, A: Availability> Engine<S, A> {
         tasks.spawn(timers::acknowledgements(inner.clone(), shutdown));
         drop(tasks);
         Ok(Engine { inner })
+    }
+
+    /// Returns if the engine broke: no call will be decided any more, and the process had better end and be started again.
+    pub async fn broken(&self) {
+        self.inner.broken.1.clone().wait().await;
     }
 
     /// Stops the timers, decides what was submitted before, saves what is to be saved, and returns. Calls that come later are
@@ -188,7 +223,9 @@ impl<S: Store, A: Availability> Inner<S, A> {
         .flatten()
     }
 
+    /// When it returns, what was acknowledged before is saved, or waits for the next try.
     async fn save_acks(&self) {
+        let _one_at_a_time = self.saving_acks.lock().await;
         let acks = std::mem::take(&mut *self.acks.lock().unwrap_or_else(PoisonError::into_inner));
         if acks.is_empty() {
             return;

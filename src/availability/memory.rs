@@ -1,6 +1,6 @@
 //! The availability index in this process: ordered sets, and one lock that is held for the length of a call.
 //!
-//! Every call is a plain function over a desk's [`View`]; the methods are async only because the port is. Start reading at
+//! Every call is a plain function over a desk's `View`; the methods are async only because the port is. Start reading at
 //! `view` (what a change does) and `matching` (who gets what).
 
 mod agents;

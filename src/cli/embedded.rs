@@ -33,7 +33,11 @@ impl Embedded {
 
     /// Serves until told to stop; what has begun comes to its end, within `drain` of real time.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown, drain: Duration) -> anyhow::Result<()> {
-        let served = grpc::serve::serve(self.engine.clone(), listener, shutdown, drain).await;
+        let served = tokio::select! {
+            biased;
+            served = grpc::serve::serve(self.engine.clone(), listener, shutdown, drain) => served,
+            () = self.engine.broken() => anyhow::bail!("the engine broke (see the log): start the service again"),
+        };
         self.engine.stop().await;
         self.engine.store().close().await;
         served.context("the service did not end well")

@@ -1,6 +1,6 @@
 //! The demonstration: a morning of a service desk, played over gRPC and judged by what its connectors wrote down.
 //!
-//! Fifty minutes with five connectors and twenty agents. Traffic follows the model stated in [`traffic`], drawn from a seed;
+//! Fifty minutes with five connectors and twenty agents. Traffic follows the model stated in `traffic`, drawn from a seed;
 //! what happens to it is the service's doing, and the machine's: two runs of one seed have the same customers, not the
 //! same winners of every race.
 //!

@@ -60,7 +60,6 @@ pub struct ChannelRule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     pub display_name: Arc<str>,
-    pub team: Arc<str>,
     pub expertise: Expertise,
     /// Points in each pool; 100 unless listed.
     pub pools: BTreeMap<Pool, u16>,
@@ -208,7 +207,8 @@ impl Agent {
         let pool = channel.pool();
         let phone_stands_in_the_way = pool == Pool::Deferred && self.held(Channel::Phone) > 0;
         self.held(channel) < self.profile.max(channel)
-            && self.used(pool) + self.profile.weight(channel) <= self.profile.pool(pool)
+            && u32::from(self.used(pool)) + u32::from(self.profile.weight(channel))
+                <= u32::from(self.profile.pool(pool))
             && !phone_stands_in_the_way
     }
 
@@ -223,8 +223,11 @@ impl Agent {
 
     /// Percent of the fuller pool, as the order among agents counts it.
     pub fn load_percent(&self) -> u16 {
-        let percent = |used: u16, pool: u16| {
-            if pool == 0 { if used > 0 { 100 } else { 0 } } else { (u32::from(used) * 100 / u32::from(pool)) as u16 }
+        let percent = |used: u16, pool: u16| match pool {
+            0 if used > 0 => 100,
+            0 => 0,
+            // A pool made small under much work is far over its limit: how far does not matter any more.
+            pool => u16::try_from(u32::from(used) * 100 / u32::from(pool)).unwrap_or(u16::MAX),
         };
         percent(self.used_live, self.profile.pool(Pool::Live))
             .max(percent(self.used_deferred, self.profile.pool(Pool::Deferred)))

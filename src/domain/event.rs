@@ -22,7 +22,7 @@ use super::ticket::{
     Visit,
 };
 use super::time::Time;
-pub use payload::{Birth, NewLeg, QueuedReason, SessionEnd, TicketChange};
+pub use payload::{Birth, NewLeg, NotificationReason, QueuedReason, SessionEnd, TicketChange};
 
 /// Who caused an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,6 +288,13 @@ pub enum Body {
         hops: u8,
         visits: Vec<Visit>,
     },
+    /// Its owner, and whoever watches, should know. Changes nothing.
+    Notified {
+        reason: NotificationReason,
+        owner: Option<AgentId>,
+        hops: u8,
+        limit: u8,
+    },
     Resolved {
         resolution: Box<Resolution>,
         close_due: Time,
@@ -324,6 +331,7 @@ impl Body {
             Body::Resumed {} => Some("resumed"),
             Body::Escalated { .. } => Some("escalated"),
             Body::TransferStarted { .. } | Body::TransferMoved { .. } => Some("transfer"),
+            Body::Notified { .. } => Some("notification"),
             Body::Resolved { .. } => Some("resolved"),
             Body::Reopened { .. } => Some("reopened"),
             Body::Closed {} => Some("closed"),

@@ -102,10 +102,12 @@ pub struct DeskKey {
 pub struct TicketId(pub Uuid);
 
 impl TicketId {
-    /// The id that a ticket of this name has: the UUID that the name spells, else a digest of the name.
+    /// The id that a ticket of this name has: the UUID that the name spells, else a digest of the name. Digests are UUIDs of
+    /// version 8, and a name that spells one of those is digested like any other: no name can be chosen to meet another's.
     pub fn of_name(name: &TicketName) -> TicketId {
         if let Ok(uuid) = Uuid::try_parse(name.as_str())
             && uuid.as_hyphenated().to_string() == name.as_str()
+            && uuid.get_version() != Some(uuid::Version::Custom)
         {
             return TicketId(uuid);
         }
@@ -236,6 +238,8 @@ mod tests {
         let chosen = TicketName::parse("call-17").expect("valid");
         assert_eq!(TicketId::of_name(&chosen), TicketId::of_name(&chosen));
         assert_ne!(TicketId::of_name(&chosen), minted);
+        let spelt = TicketId::of_name(&chosen).default_name();
+        assert_ne!(TicketId::of_name(&spelt), TicketId::of_name(&chosen), "two names, two tickets");
     }
 
     #[test]

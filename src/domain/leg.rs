@@ -126,6 +126,9 @@ pub struct Leg {
 }
 
 impl Leg {
+    /// Agents excluded from one leg.
+    pub const MAX_EXCLUSIONS: usize = 256;
+
     pub fn pending_offers(&self) -> impl Iterator<Item = &Offer> {
         self.offers.iter().filter(|offer| offer.state == OfferState::Pending)
     }

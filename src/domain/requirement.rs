@@ -146,11 +146,16 @@ pub struct Requirement {
     /// BCP 47, lower case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Arc<str>>,
+    /// Only of this team. Nobody asks for it: a leg has it whose named agent could not take it and left it to the team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Arc<str>>,
 }
 
 /// The part of an agent's profile that matching looks at. Agents with equal ones share a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Expertise {
+    #[serde(default)]
+    pub team: Arc<str>,
     /// 1 to 9; a higher number is more.
     pub tier: u8,
     /// Skill and level, 1 to 10.

@@ -96,6 +96,9 @@ pub struct Customer {
 pub struct Note {
     pub at: Time,
     pub text: Arc<str>,
+    /// The leg whose wrap-up it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrap_up_of: Option<u8>,
 }
 
 /// Why a ticket left the hands it was in.
@@ -325,6 +328,9 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Visits remembered against ping-pong; the oldest go first.
+    pub const MAX_VISITS: usize = 128;
+
     pub fn leg(&self, n: u8) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.n == n)
     }
@@ -358,6 +364,11 @@ impl Ticket {
         let held = self.hold.as_ref().and_then(|hold| hold.handler.as_ref());
         let transferor = self.open_transfer().and_then(|transfer| transfer.from_agent.as_ref());
         of_legs.chain(held).chain(transferor).chain(self.owner.as_ref()).collect()
+    }
+
+    /// What the agent noted in a leg's wrap-up, as long as it is kept.
+    pub fn wrap_up_note(&self, leg: u8) -> Option<&Arc<str>> {
+        self.content.notes.iter().rev().find(|note| note.wrap_up_of == Some(leg)).map(|note| &note.text)
     }
 
     pub fn open_transfer(&self) -> Option<&Transfer> {

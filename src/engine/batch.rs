@@ -131,8 +131,7 @@ impl<'a> Batch<'a, '_> {
         match task {
             Task::Call { call, held } => {
                 let verdict = self.call(at, call, held.as_ref());
-                let created = matches!(&verdict, Verdict::Answered(outcome) if !outcome.repeated);
-                if let Some(held) = held.as_ref().filter(|_| !created) {
+                if let Some(held) = held.as_ref().filter(|held| !self.has_leg(&call.desk, held.leg)) {
                     self.decided.refused.push((call.desk.clone(), held.leg, held.leg_ver));
                 }
                 verdict
@@ -157,6 +156,12 @@ impl<'a> Batch<'a, '_> {
         let Some((leg_ver, infeasibility)) = news else { return Verdict::Rejected(Reject::Stale) };
         let command = Command::Diagnose { leg: *leg, leg_ver, infeasibility: Some(infeasibility) };
         self.decide(desk, &command, &Actor::System)
+    }
+
+    /// Whether the leg exists: its own advance then settles whatever is held for it.
+    fn has_leg(&self, desk: &DeskKey, id: LegId) -> bool {
+        let ticket = self.layers.get(desk).and_then(|rows| rows.tickets.get(&id.ticket));
+        ticket.is_some_and(|ticket| ticket.leg(id.leg).is_some())
     }
 
     fn call(&mut self, at: usize, call: &Call, held: Option<&Reservation>) -> Verdict {

@@ -139,6 +139,8 @@ fn routes<S: Store, A: Availability>(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // What is packed into error details, so that a client which learns by reflection can read them.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     routes.add_service(described().build_v1().map_err(Error::Reflection)?);
     routes.add_service(described().build_v1alpha().map_err(Error::Reflection)?);

@@ -170,6 +170,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::Capacity
         | ErrorReason::AgentUnavailable
         | ErrorReason::NobodyFits
+        | ErrorReason::NobodyHasBoth
         | ErrorReason::PingPong
         | ErrorReason::NotAuthorised => Code::FailedPrecondition,
         ErrorReason::QueueFull

@@ -93,6 +93,7 @@ words! {
     crate::domain::event::QueuedReason = QueuedReason {
         Created, Scheduled, Requeued, HandlerLost, Reopened, Resumed, Transferred, Escalated, Returned, Terminal, Assigned
     }
+    crate::domain::event::NotificationReason = NotificationReason { HopLimitNear, HopLimitReached }
     crate::domain::record::Trigger = DecisionTrigger { LegArrived, AgentFreed, Assigned }
     crate::domain::record::Unfit = CandidateExclusion {
         Requirement, NotReady, NoSession, NotResponding, Channel, Capacity, Excluded, Suspect, Reserved

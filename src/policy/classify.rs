@@ -19,7 +19,8 @@ pub struct Class {
     pub requirement: Requirement,
 }
 
-/// Something a catalogue does not list. `field` is relative to the requirement.
+/// Something a catalogue does not list. `field` is relative to the requirement; items are named by their key, for where they
+/// stood in the request is not known any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotListed {
     pub field: String,
@@ -60,6 +61,7 @@ pub fn stricter(one: &Requirement, other: &Requirement) -> Requirement {
     }
     both.min_tier = one.min_tier.max(other.min_tier);
     both.language = one.language.clone().or_else(|| other.language.clone());
+    both.team = one.team.clone().or_else(|| other.team.clone());
     both.queue = one.queue.clone().or_else(|| other.queue.clone());
     both
 }
@@ -69,16 +71,16 @@ impl Catalogue {
     pub fn refuse(&self, need: &Requirement) -> Vec<NotListed> {
         let mut refused = Vec::new();
         if let Some(skills) = &self.skills {
-            let unknown = need.skills.keys().enumerate().filter(|(_, skill)| !skills.contains(*skill));
-            refused.extend(unknown.map(|(at, name)| NotListed {
-                field: format!("skills[{at}].skill"),
+            let unknown = need.skills.keys().filter(|skill| !skills.contains(*skill));
+            refused.extend(unknown.map(|name| NotListed {
+                field: format!("skills[skill={name}]"),
                 name: name.clone(),
                 catalogue: "skills",
             }));
         }
         if let Some(authorities) = &self.authorities {
-            for (at, (name, amount)) in need.authorities.iter().enumerate() {
-                let field = format!("authorities[{at}]");
+            for (name, amount) in &need.authorities {
+                let field = format!("authorities[authority={name}]");
                 match (authorities.get(name), amount) {
                     (None, _) => refused.push(NotListed { field, name: name.clone(), catalogue: "authorities" }),
                     (Some(currency), Some(amount)) if currency.as_ref() != Some(&amount.currency) => {

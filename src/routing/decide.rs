@@ -13,6 +13,7 @@ mod draft;
 mod end;
 mod escalate;
 mod hold;
+mod hops;
 mod offers;
 mod place;
 mod propose;

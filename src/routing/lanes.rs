@@ -82,6 +82,7 @@ fn canonical(need: &Requirement, limits: &Limits) -> Requirement {
         min_tier: need.min_tier.filter(|tier| *tier > 1),
         authorities: authorities.collect(),
         language: need.language.clone(),
+        team: need.team.clone(),
     }
 }
 
@@ -107,6 +108,9 @@ fn fit_one(need: &Requirement, has: &Expertise, asked: &BTreeSet<Arc<str>>) -> O
     if let Some(language) = &need.language
         && !has.languages.contains(language)
     {
+        return None;
+    }
+    if need.team.as_ref().is_some_and(|team| *team != has.team) {
         return None;
     }
     let mut authority_surplus = 0_u64;

@@ -1,7 +1,7 @@
 //! Why a command was refused, told apart by what the caller would do differently. A refused command changes nothing.
 
 use crate::domain::desk::LaneKey;
-use crate::domain::id::{AgentId, OfferId, TicketName};
+use crate::domain::id::{AgentId, OfferId, QueueId, TicketName};
 use crate::domain::leg::LegState;
 use crate::domain::offer::{OfferEnd, OfferState};
 use crate::domain::requirement::Expertise;
@@ -17,6 +17,13 @@ pub enum Kind {
     Ticket,
     Leg,
     Offer,
+}
+
+/// Where a ticket was before: with somebody, or in a queue at a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visited {
+    Agent(AgentId),
+    Place { queue: QueueId, tier: u8 },
 }
 
 /// One field that is wrong.
@@ -64,17 +71,23 @@ pub enum Reject {
     #[error("agent {agent} is not available")]
     AgentUnavailable { agent: AgentId, why: &'static str },
     /// The ticket has been there before.
-    #[error("{visited} had the ticket at {at:?}")]
-    PingPong { visited: String, at: Time },
+    #[error("{visited:?} had the ticket at {at:?}")]
+    PingPong { visited: Visited, at: Time },
     /// Nobody on the desk has what the target asks for.
     #[error("nobody on the desk satisfies the target")]
     NobodyFits,
+    /// Somebody has what is asked for, somebody what an escalation is looking for already, and nobody has both.
+    #[error("nobody on the desk has both needs")]
+    NobodyHasBoth,
     #[error("the handler's authority {authority} does not cover the concession")]
     NotAuthorised { authority: String },
     #[error("queue {queue} is full")]
     QueueFull { queue: String },
     #[error("{limit}")]
     LimitReached { limit: &'static str },
+    /// Too many distinct needs or profiles on the desk.
+    #[error("{limit}")]
+    LaneLimit { limit: &'static str },
     /// A proposal met a newer state: not an error, the index learns of it. Never leaves the engine.
     #[error("the proposal is stale")]
     Stale,

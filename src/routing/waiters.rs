@@ -77,17 +77,23 @@ impl Waiter {
 pub struct Waiters {
     legs: BTreeMap<LegId, Waiter>,
     by_lane: BTreeMap<LaneNo, BTreeSet<LegId>>,
+    /// Those of which the log says EXCLUDED.
+    excluded: BTreeSet<LegId>,
 }
 
 impl Waiters {
     pub fn put(&mut self, leg: LegId, waiter: Waiter) {
         self.remove(leg);
         self.by_lane.entry(waiter.lane).or_default().insert(leg);
+        if waiter.known == Some(Infeasibility::Excluded) {
+            self.excluded.insert(leg);
+        }
         self.legs.insert(leg, waiter);
     }
 
     pub fn remove(&mut self, leg: LegId) {
         let Some(before) = self.legs.remove(&leg) else { return };
+        self.excluded.remove(&leg);
         if let Some(legs) = self.by_lane.get_mut(&before.lane) {
             legs.remove(&leg);
             if legs.is_empty() {
@@ -123,9 +129,8 @@ impl Waiters {
 
     /// Legs whose exclusions may be lifted: nobody else who could take them is on duty, and the time has come.
     pub fn liftable(&self, now: Time) -> impl Iterator<Item = (LegId, u32)> {
-        let due = move |waiter: &Waiter| {
-            waiter.known == Some(Infeasibility::Excluded) && waiter.lift_at.is_some_and(|at| at <= now)
-        };
-        self.legs.iter().filter(move |(_, waiter)| due(waiter)).map(|(leg, waiter)| (*leg, waiter.ver))
+        let waiters = self.excluded.iter().filter_map(|leg| Some((*leg, self.legs.get(leg)?)));
+        let due = waiters.filter(move |(_, waiter)| waiter.lift_at.is_some_and(|at| at <= now));
+        due.map(|(leg, waiter)| (leg, waiter.ver))
     }
 }

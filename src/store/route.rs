@@ -47,6 +47,7 @@ fn side(body: &Body, ticket: &Ticket) -> Option<ConnectorId> {
         | Body::Escalated { .. }
         | Body::TransferStarted { .. }
         | Body::TransferMoved { .. }
+        | Body::Notified { .. }
         | Body::Resolved { .. }
         | Body::Reopened { .. }
         | Body::Closed {}

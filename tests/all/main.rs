@@ -6,6 +6,7 @@ mod differential;
 mod end_to_end;
 mod engine;
 mod harness;
+mod moves;
 mod pure;
 mod streams;
 mod tidy;

@@ -209,6 +209,9 @@ impl Connector {
         let connector = words::short(&self.name);
         let (open, last) = (stream.unacknowledged, stream.last);
         self.stage.aside(&match how {
+            TakeUp::AfterTheLastAcknowledged if open == 0 => {
+                format!("{connector} drops its stream, with every decision acknowledged")
+            }
             TakeUp::AfterTheLastAcknowledged => {
                 format!("{connector} drops its stream with {open} decisions not acknowledged: they will come again")
             }
@@ -294,6 +297,7 @@ impl Connector {
                 | Payload::Escalated(_)
                 | Payload::Infeasible(_)
                 | Payload::Updated(_)
+                | Payload::Notification(_)
                 | Payload::Reopened(_),
             )
             | None => {}

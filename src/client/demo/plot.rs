@@ -214,7 +214,7 @@ fn chapters(line: &Line, skill: &'static str, pace: f64, rng: &mut StdRng) -> Ve
         18..20 => vec![functional(skill, rng), hierarchical(rng)],
         20..23 => vec![Act::TransferToAgent {
             agent: COLLEAGUES[rng.random_range(0..COLLEAGUES.len())],
-            unavailable: if rng.random_bool(0.5) { OnUnavailable::Queue } else { OnUnavailable::Fallback },
+            unavailable: if rng.random_bool(0.5) { OnUnavailable::Queue } else { OnUnavailable::Reject },
         }],
         23..26 => {
             let other = TOPICS.iter().find(|topic| topic.skill != skill).map_or(skill, |topic| topic.skill);

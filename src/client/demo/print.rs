@@ -1,7 +1,7 @@
 //! What the demonstration shows while it runs: a line per decision, as many of them as a reader can follow.
 //!
 //! Lines have a budget in real time. When it runs low, routine decisions are only counted; what was counted is said in one
-//! faint line at the next full minute of the morning. With `--all`, and as JSON, every decision is shown.
+//! faint line a minute of the morning later. With `--all`, and as JSON, every decision is shown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,6 +36,8 @@ pub struct Output {
 /// Lines that may follow each other at once, and lines per real second after that.
 const BURST: f64 = 24.0;
 const PER_SECOND: f64 = 9.0;
+/// What was not shown is said after this time of the morning.
+const SAID_AFTER: Span = Span::from_secs(60);
 /// What routine lines leave of the budget to those that tell more.
 const RESERVE: f64 = 12.0;
 
@@ -68,14 +70,15 @@ pub(super) struct Printer {
     /// The start of the morning.
     start: Time,
     budget: Budget,
-    /// Kinds that were counted and not shown, since `minute`.
+    /// Kinds that were counted and not shown.
     unseen: BTreeMap<&'static str, u32>,
-    minute: i64,
+    /// When the first of them was made.
+    unseen_since: Span,
 }
 
 impl Printer {
     pub(super) fn new(output: Output, start: Time, now: Duration) -> Printer {
-        Printer { output, start, budget: Budget::new(now), unseen: BTreeMap::new(), minute: 0 }
+        Printer { output, start, budget: Budget::new(now), unseen: BTreeMap::new(), unseen_since: Span::ZERO }
     }
 
     /// The morning begins: times are counted from here.
@@ -102,6 +105,9 @@ impl Printer {
                 if self.budget.admits(said.tone, now) {
                     self.show(decision, &said, at)
                 } else {
+                    if self.unseen.is_empty() {
+                        self.unseen_since = at;
+                    }
                     *self.unseen.entry(said.kind).or_default() += 1;
                     Ok(())
                 }
@@ -116,16 +122,14 @@ impl Printer {
         writeln!(self.output.to, "{time}  {channel:<6}  {ticket:<11}  {text}")
     }
 
-    /// At a full minute: what was not shown since the last.
+    /// What was not shown, once it is a minute's worth.
     fn say_unseen(&mut self, at: Span) -> io::Result<()> {
-        let minute = at.micros().div_euclid(60_000_000);
-        if minute <= self.minute || self.unseen.is_empty() {
+        if self.unseen.is_empty() || at - self.unseen_since < SAID_AFTER {
             return Ok(());
         }
         let text = counted(&self.unseen);
         self.unseen.clear();
-        self.minute = minute;
-        let line = format!("{}  {:<6}  {text}", words::of_morning(Span::from_mins(minute)), "...");
+        let line = format!("{}  {:<6}  {text}", words::of_morning(at), "...");
         let line = self.painted(FAINT, &line);
         writeln!(self.output.to, "{line}")
     }
@@ -273,7 +277,7 @@ mod tests {
         });
         assert_eq!(text.matches("in line").count(), 12);
         assert_eq!(text.matches("customer left").count(), 2);
-        assert!(text.contains("09:01:00  ...     and 88 more: 88 queued\n"), "{text}");
+        assert!(text.contains("09:01:01  ...     and 88 more: 88 queued\n"), "{text}");
     }
 
     #[test]

@@ -11,7 +11,9 @@ use super::traffic::LINES;
 use super::words;
 use crate::clock::{Span, Time};
 use crate::proto::handoff::v1::decision::Payload;
-use crate::proto::handoff::v1::{Channel, Decision, DecisionSide, EscalationAxis, OfferState, TransferState};
+use crate::proto::handoff::v1::{
+    CancelReason, Channel, Decision, DecisionSide, EndedBy, EscalationAxis, OfferState, TransferState,
+};
 
 const ANSWERED_WITHIN: Span = Span::from_secs(20);
 
@@ -27,7 +29,9 @@ struct Figures {
     resolved: u32,
     /// Cancelled before anybody had it.
     abandoned: u32,
-    /// Cancelled later.
+    /// The customer ended a contact.
+    hung_up: u32,
+    /// Cancelled by somebody else, or later.
     withdrawn: u32,
     /// Completed transfers that no escalation asked for.
     transferred: u32,
@@ -45,7 +49,8 @@ struct Course {
     queued: Option<Time>,
     answered: Option<Time>,
     resolved: bool,
-    cancelled: bool,
+    hung_up: bool,
+    cancelled: Option<CancelReason>,
 }
 
 /// Everything the table says.
@@ -123,7 +128,8 @@ impl Tally {
         count("answered within 20 s", &|figures| figures.answered_in_time);
         count("resolved", &|figures| figures.resolved);
         count("abandoned before anybody had it", &|figures| figures.abandoned);
-        count("left later", &|figures| figures.withdrawn);
+        count("hung up in conversation", &|figures| figures.hung_up);
+        count("withdrawn", &|figures| figures.withdrawn);
         for key in self.reasons() {
             let name = format!("escalated, {}: {}", key.0, key.1);
             count(&name, &|figures| figures.escalated.get(key).copied().unwrap_or_default());
@@ -210,7 +216,8 @@ impl Figures {
             Some(Payload::Queued(_)) => course.queued = course.queued.or(at),
             Some(Payload::Assigned(_)) => course.answered = course.answered.or(at),
             Some(Payload::Resolved(_)) => course.resolved = true,
-            Some(Payload::Cancelled(_)) => course.cancelled = true,
+            Some(Payload::Cancelled(cancelled)) => course.cancelled = Some(cancelled.reason()),
+            Some(Payload::LegEnded(ended)) => course.hung_up |= ended.ended_by() == EndedBy::Customer,
             Some(Payload::Escalated(escalated)) if escalated.axis() != EscalationAxis::Unspecified => {
                 let key = (words::axis(escalated.axis()), words::reason(escalated.reason()));
                 *self.escalated.entry(key).or_default() += 1;
@@ -235,8 +242,10 @@ impl Figures {
         self.tickets += 1;
         self.answered += u32::from(course.answered.is_some());
         self.resolved += u32::from(course.resolved);
-        self.abandoned += u32::from(course.cancelled && course.answered.is_none());
-        self.withdrawn += u32::from(course.cancelled && course.answered.is_some());
+        let left = course.cancelled == Some(CancelReason::CustomerLeft);
+        self.abandoned += u32::from(left && course.answered.is_none());
+        self.hung_up += u32::from(course.hung_up);
+        self.withdrawn += u32::from(course.cancelled.is_some() && !(left && course.answered.is_none()));
         if let (Some(queued), Some(answered)) = (course.queued, course.answered) {
             self.answered_in_time += u32::from(answered - queued <= ANSWERED_WITHIN);
         }
@@ -254,7 +263,8 @@ impl Figures {
             "answered_within_20_s": self.answered_in_time,
             "resolved": self.resolved,
             "abandoned": self.abandoned,
-            "left_later": self.withdrawn,
+            "hung_up_in_conversation": self.hung_up,
+            "withdrawn": self.withdrawn,
             "transferred": self.transferred,
             "escalated": escalated,
             "offers_declined": self.declined,
@@ -308,7 +318,8 @@ mod tests {
 
     #[test]
     fn whoever_leaves_before_an_agent_has_them_has_abandoned() {
-        let left = || Payload::Cancelled(CancelledDecision::default());
+        let reason = i32::from(CancelReason::CustomerLeft);
+        let left = || Payload::Cancelled(CancelledDecision { reason });
         let early = phone(&call(vec![(0, queued()), (5, left())]));
         assert_eq!((early.abandoned, early.withdrawn), (1, 0));
         let late = phone(&call(vec![(0, queued()), (5, assigned()), (60, left())]));

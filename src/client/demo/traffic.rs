@@ -37,10 +37,10 @@ pub(super) const LINES: [Line; 5] = [
         channel: Channel::Phone,
         word: "phone",
         connector: "phone",
-        rates: [1.2, 2.0, 3.2, 2.8, 2.0, 1.0],
+        rates: [1.2, 1.9, 2.8, 2.5, 1.8, 0.9],
         median_secs: 150.0,
         sigma: 0.6,
-        patience_secs: Some(240.0),
+        patience_secs: Some(300.0),
     },
     Line {
         channel: Channel::Chat,
@@ -49,7 +49,7 @@ pub(super) const LINES: [Line; 5] = [
         rates: [0.8, 1.5, 2.2, 2.0, 1.4, 0.7],
         median_secs: 220.0,
         sigma: 0.5,
-        patience_secs: Some(360.0),
+        patience_secs: Some(480.0),
     },
     Line {
         channel: Channel::Social,

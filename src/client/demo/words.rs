@@ -86,6 +86,7 @@ pub(super) fn kind(decision: &Decision) -> &'static str {
         Some(Payload::Reopened(_)) => "reopened",
         Some(Payload::Closed(_)) => "closed",
         Some(Payload::Cancelled(_)) => "cancelled",
+        Some(Payload::Notification(_)) => "notification",
     }
 }
 
@@ -123,6 +124,10 @@ pub(super) fn words(decision: &Decision) -> Words {
         Some(Payload::Resolved(resolved)) => (Tone::Good, resolved_words(resolved)),
         Some(Payload::Reopened(reopened)) => (Tone::Move, format!("reopened: {}", reopened.reason)),
         Some(Payload::Closed(_)) => (Tone::Routine, "closed".to_owned()),
+        Some(Payload::Notification(told)) => {
+            let what = plain(told.reason().as_str_name(), "NOTIFICATION_REASON_");
+            (Tone::Bad, format!("{what} after {} hops, for {}", told.hop_count, called(&told.owner)))
+        }
         Some(Payload::Cancelled(cancelled)) => {
             let why = plain(cancelled.reason().as_str_name(), "CANCEL_REASON_");
             let tone = if cancelled.reason() == CancelReason::CustomerLeft { Tone::Bad } else { Tone::Back };

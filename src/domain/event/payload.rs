@@ -30,6 +30,16 @@ pub enum QueuedReason {
     Assigned,
 }
 
+/// What somebody should know about a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationReason {
+    /// It was handed on so often that the limit is near.
+    HopLimitNear,
+    /// It was to be handed on once too often, and went to the terminal destination instead.
+    HopLimitReached,
+}
+
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -25,8 +25,8 @@ pub(super) fn new(form: &mut Form, desk: Option<&DeskKey>, asked: &pb::Agent) ->
     let all = read(form, desk, asked);
     Profile {
         display_name: all.display_name.unwrap_or_default(),
-        team: all.team.unwrap_or_default(),
         expertise: Expertise {
+            team: all.team.unwrap_or_default(),
             tier: all.tier.unwrap_or(1),
             skills: all.skills.unwrap_or_default(),
             languages: all.languages.unwrap_or_default(),

@@ -16,6 +16,7 @@ impl Form {
         let Some(asked) = asked else { return Requirement::default() };
         let language = self.language(&format!("{field}.language_code"), &asked.language_code);
         Requirement {
+            team: None,
             queue: self.queue(&format!("{field}.queue"), &asked.queue),
             skills: self.skills(&format!("{field}.skills"), &asked.skills),
             min_tier: self.number(&format!("{field}.min_tier"), asked.min_tier, 1..=9),

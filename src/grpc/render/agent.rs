@@ -31,7 +31,7 @@ pub fn agent(desk: &DeskId, row: &Agent, lease: Lease, work: Option<&[Arc<Ticket
     pb::Agent {
         name: name::agent(desk, &row.id),
         display_name: profile.display_name.to_string(),
-        team: profile.team.to_string(),
+        team: profile.expertise.team.to_string(),
         tier: Some(u32::from(profile.expertise.tier)),
         skills: profile.expertise.skills.iter().map(skill).collect(),
         language_codes: profile.expertise.languages.iter().map(ToString::to_string).collect(),

@@ -47,6 +47,7 @@ pub fn needs(body: &Body) -> Needs {
         | Body::HandlerLost { .. }
         | Body::LegEnded { .. }
         | Body::Held { .. }
+        | Body::Notified { .. }
         | Body::Escalated { .. }
         | Body::Closed {}
         | Body::Cancelled { .. }

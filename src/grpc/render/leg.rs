@@ -25,14 +25,18 @@ pub fn leg(desk: &DeskId, ticket: &Ticket, leg: &Leg) -> pb::Leg {
         end_time: leg.end_time.map(timestamp),
         wrap_up_expire_time: leg.wrap_up_expire_time.map(timestamp),
         ended_by: number(leg.ended_by),
-        // The note of a wrap-up is kept among the ticket's notes, and not by leg.
-        wrap_up: leg.wrap_up_code.as_ref().map(|code| pb::WrapUp { code: code.to_string(), note: String::new() }),
+        wrap_up: leg.wrap_up_code.as_ref().map(|code| wrap_up(ticket, leg.n, code)),
         version: leg.ver,
         preferred_agent: agent_name(desk, leg.prefer.as_ref()),
         prefer_expire_time: leg.prefer.as_ref().and(leg.prefer_until).map(timestamp),
         virtual_arrival_time: Some(timestamp(leg.order_time)),
         pause_expire_time: leg.pause_until.map(timestamp),
     }
+}
+
+fn wrap_up(ticket: &Ticket, leg: u8, code: &str) -> pb::WrapUp {
+    let note = ticket.wrap_up_note(leg).map(ToString::to_string).unwrap_or_default();
+    pb::WrapUp { code: code.to_owned(), note }
 }
 
 fn exclusion(desk: &DeskId, exclusion: &Exclusion) -> pb::Exclusion {

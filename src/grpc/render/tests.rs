@@ -36,7 +36,7 @@ fn content() -> Content {
         context_uri: "https://crm/17".into(),
         labels: pair("vip", "no"),
         resolution_text: "it was off".into(),
-        notes: vec![Note { at: Time(5), text: "careful".into() }],
+        notes: vec![Note { at: Time(5), text: "careful".into(), wrap_up_of: Some(1) }],
         ..Content::default()
     }
 }
@@ -248,4 +248,13 @@ fn decision_ids_differ_between_desks_incarnations_and_numbers() {
         [decision_id(&key(), 1, 1), decision_id(&key(), 1, 2), decision_id(&key(), 2, 1), decision_id(&other, 1, 1)];
     assert_eq!(ids[0], decision_id(&key(), 1, 1));
     assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+}
+
+#[test]
+fn a_leg_shows_what_was_noted_in_its_wrap_up() {
+    let mut row = row();
+    row.legs[0].wrap_up_code = Some("done".into());
+    let drawn = ticket(&key().desk, &row, View::Full, None);
+    let noted = pb::WrapUp { code: "done".into(), note: "careful".into() };
+    assert_eq!(drawn.legs[0].wrap_up, Some(noted));
 }

@@ -268,6 +268,7 @@ pub(super) fn names(row: &LogRow, agent: &AgentId) -> bool {
         | Body::Escalated { .. }
         | Body::TransferStarted { .. }
         | Body::TransferMoved { .. }
+        | Body::Notified { .. }
         | Body::Resolved { .. }
         | Body::Reopened { .. }
         | Body::Closed {}

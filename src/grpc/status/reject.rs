@@ -7,10 +7,7 @@ use crate::grpc::name::{self, AgentRef, ConnectorRef, Kind, LegRef, OfferRef, Ti
 use crate::grpc::render;
 use crate::grpc::words::Word;
 use crate::proto::handoff::v1::ErrorReason;
-use crate::routing::reject::{self, Reject, Violation};
-
-/// What LANE_LIMIT is told by: the one limit that has a reason of its own.
-const LANE_LIMIT: &str = "LANE_LIMIT: ";
+use crate::routing::reject::{self, Reject, Violation, Visited};
 
 /// What a call was about: where the full names in its errors come from.
 #[derive(Clone, Debug)]
@@ -138,6 +135,10 @@ fn agents(reject: Reject, about: &About) -> Fault {
         }
         Reject::PingPong { visited, at } => {
             let time = render::rfc3339(at);
+            let visited = match visited {
+                Visited::Agent(agent) => about.agent_name(&agent),
+                Visited::Place { queue, tier } => format!("queue {queue} at tier {tier}"),
+            };
             let message = format!(
                 "{visited} had the ticket at {time}: change what is needed, or give an override_reason as a supervisor"
             );
@@ -145,6 +146,10 @@ fn agents(reject: Reject, about: &About) -> Fault {
         }
         Reject::NobodyFits => {
             Fault::new(ErrorReason::NobodyFits, "nobody on the desk has what is asked for; ask for less")
+        }
+        Reject::NobodyHasBoth => {
+            let message = "nobody on the desk has both this and what an escalation is looking for already; wait for it";
+            Fault::new(ErrorReason::NobodyHasBoth, message)
         }
         Reject::NotAuthorised { authority } => {
             let message = format!("the handler's authority {authority} does not cover the concession; escalate");
@@ -154,10 +159,8 @@ fn agents(reject: Reject, about: &About) -> Fault {
             let message = format!("queue {queue} is full; try later");
             Fault::new(ErrorReason::QueueFull, message).with("queue", queue)
         }
-        Reject::LimitReached { limit } => match limit.strip_prefix(LANE_LIMIT) {
-            Some(said) => Fault::new(ErrorReason::LaneLimit, said).with("limit", said),
-            None => Fault::new(ErrorReason::LimitReached, limit).with("limit", limit),
-        },
+        Reject::LimitReached { limit } => Fault::new(ErrorReason::LimitReached, limit).with("limit", limit),
+        Reject::LaneLimit { limit } => Fault::new(ErrorReason::LaneLimit, limit).with("limit", limit),
         // `Stale` and `NeedsIntern` are answers to the engine's own commands, and the others are told above.
         Reject::Stale
         | Reject::NeedsIntern { .. }

@@ -12,7 +12,7 @@ use crate::domain::offer::{DeclineReason, FailReason, OfferEnd, OfferState, Revo
 use crate::domain::ticket::TicketState;
 use crate::domain::time::Time;
 use crate::grpc::name::TicketRef;
-use crate::routing::reject::{Kind as RejectKind, Reject};
+use crate::routing::reject::{Kind as RejectKind, Reject, Visited};
 
 fn ticket() -> TicketRef {
     let desk = DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("north").expect("valid") };
@@ -74,12 +74,13 @@ fn every_refusal_has_its_code_and_reason() {
         (Reject::SessionHeld { agent: agent() }, Code::FailedPrecondition, "SESSION_HELD"),
         (Reject::NoRoom { agent: agent() }, Code::FailedPrecondition, "CAPACITY"),
         (Reject::AgentUnavailable { agent: agent(), why: "away" }, Code::FailedPrecondition, "AGENT_UNAVAILABLE"),
-        (Reject::PingPong { visited: "anna".into(), at: Time(0) }, Code::FailedPrecondition, "PING_PONG"),
+        (Reject::PingPong { visited: Visited::Agent(agent()), at: Time(0) }, Code::FailedPrecondition, "PING_PONG"),
         (Reject::NobodyFits, Code::FailedPrecondition, "NOBODY_FITS"),
+        (Reject::NobodyHasBoth, Code::FailedPrecondition, "NOBODY_HAS_BOTH"),
         (Reject::NotAuthorised { authority: "refund".into() }, Code::FailedPrecondition, "NOT_AUTHORISED"),
         (Reject::QueueFull { queue: "q".into() }, Code::ResourceExhausted, "QUEUE_FULL"),
         (Reject::LimitReached { limit: "a ticket has at most 255 legs" }, Code::ResourceExhausted, "LIMIT_REACHED"),
-        (Reject::LimitReached { limit: "LANE_LIMIT: at most 4,096" }, Code::ResourceExhausted, "LANE_LIMIT"),
+        (Reject::LaneLimit { limit: "at most 4,096" }, Code::ResourceExhausted, "LANE_LIMIT"),
         (Reject::Stale, Code::Internal, "INTERNAL"),
         (Reject::NeedsIntern { lanes: Vec::<LaneKey>::new(), groups: Vec::new() }, Code::Internal, "INTERNAL"),
     ];
@@ -154,8 +155,8 @@ fn metadata_is_as_documented() {
     assert_eq!(metadata(failed, "cause"), some("MEDIA_ERROR"));
     let state = Reject::TicketState { state: TicketState::OnHold, needed: "" };
     assert_eq!(metadata(state, "state"), some("ON_HOLD"));
-    let visit = Reject::PingPong { visited: "agent anna".into(), at: Time(1_700_000_000_000_000) };
-    assert_eq!(metadata(visit.clone(), "visited"), some("agent anna"));
+    let visit = Reject::PingPong { visited: Visited::Agent(anna()), at: Time(1_700_000_000_000_000) };
+    assert_eq!(metadata(visit.clone(), "visited"), some("desks/north/agents/anna"));
     assert_eq!(metadata(visit, "visit_time"), some("2023-11-14T22:13:20Z"));
     let taken = Reject::ConversationInUse { key: "k".into(), ticket: ticket().name };
     assert_eq!(metadata(taken, "ticket"), some("desks/north/tickets/call-17"));

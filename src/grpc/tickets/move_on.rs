@@ -6,6 +6,7 @@ use super::{LINE_BYTES, NOTE_CHARACTERS, Tickets, changed};
 use crate::availability::Availability;
 use crate::domain::event::Actor;
 use crate::domain::id::{DeskKey, QueueId};
+use crate::domain::requirement::Requirement;
 use crate::domain::ticket::{Axis, EscalationReason, OnUnavailable, Release, Target, Ticket, Transfer};
 use crate::engine::{Call, Reply, Waiting};
 use crate::grpc::call::{call, only_validate, submit};
@@ -77,14 +78,11 @@ impl<S: Store, A: Availability> Tickets<S, A> {
     }
 
     fn step(&self, desk: &DeskKey, moved: &Moved, level: u32) -> pb::PlanStep {
-        let needs = crate::domain::requirement::Requirement {
-            queue: Some(moved.row.queue.clone()),
-            ..moved.row.effective.clone()
-        };
+        let needs = Requirement { queue: Some(moved.row.queue.clone()), ..moved.row.effective.clone() };
         pb::PlanStep {
             level: Some(level),
             target: Some(render::requirement(&needs)),
-            on_count: Some(self.engine.on_count(desk, &moved.row.effective)),
+            on_count: Some(self.engine.on_count(desk, moved.needs())),
             estimated_wait: moved.waiting.as_ref().and_then(|waiting| waiting.estimated).map(render::duration),
         }
     }
@@ -103,6 +101,11 @@ struct Moved {
 impl Moved {
     fn last(&self) -> Option<&Transfer> {
         self.row.transfers.last()
+    }
+
+    /// What the leg that looks for somebody needs.
+    fn needs(&self) -> &Requirement {
+        self.row.pending_leg().map_or(&self.row.effective, |leg| &leg.requirement)
     }
 
     /// The hand-over, if somebody had the ticket.

@@ -16,6 +16,7 @@ pub fn read(reader: &mut Reader, named: &mut Named, at: &At<'_>) -> Requirement 
     let fields = reader.fields(at, KEYS);
     let need = Requirement {
         queue: None,
+        team: None,
         skills: fields.get("skills").map(|at| skills(reader, &at)).unwrap_or_default(),
         min_tier: fields
             .get("min_tier")

@@ -59,7 +59,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, id: &AgentId, etag: Option<u64>) -> 
 fn patched(profile: &Profile, patch: ProfilePatch) -> Profile {
     let mut next = profile.clone();
     next.display_name = patch.display_name.unwrap_or(next.display_name);
-    next.team = patch.team.unwrap_or(next.team);
+    next.expertise.team = patch.team.unwrap_or(next.expertise.team);
     next.expertise.tier = patch.tier.unwrap_or(next.expertise.tier);
     next.expertise.skills = patch.skills.unwrap_or(next.expertise.skills);
     next.expertise.languages = patch.languages.unwrap_or(next.expertise.languages);
@@ -111,16 +111,15 @@ fn check(draft: &Draft<'_>, profile: &Profile) -> Result<(), Reject> {
     }
     let unlisted = |known: &BTreeSet<Arc<str>>, name: &Arc<str>| !known.contains(name);
     if let Some(skills) = &catalogue.skills {
-        for (at, skill) in profile.expertise.skills.keys().enumerate().filter(|(_, skill)| unlisted(skills, skill)) {
+        for skill in profile.expertise.skills.keys().filter(|skill| unlisted(skills, skill)) {
             let description = format!("{skill} is not in the policy's catalogue of skills");
-            violations.push(Violation { field: format!("agent.skills[{at}].skill"), description });
+            violations.push(Violation { field: format!("agent.skills[skill={skill}]"), description });
         }
     }
     if let Some(authorities) = &catalogue.authorities {
-        let names = profile.expertise.authorities.keys().enumerate();
-        for (at, name) in names.filter(|(_, name)| !authorities.contains_key(*name)) {
+        for name in profile.expertise.authorities.keys().filter(|name| !authorities.contains_key(*name)) {
             let description = format!("{name} is not in the policy's catalogue of authorities");
-            violations.push(Violation { field: format!("agent.authorities[{at}].authority"), description });
+            violations.push(Violation { field: format!("agent.authorities[authority={name}]"), description });
         }
     }
     if violations.is_empty() { Ok(()) } else { Err(Reject::Invalid(violations)) }

@@ -48,11 +48,9 @@ fn bury(draft: &mut Draft<'_>, id: TicketId, reason: CancelReason, missing: &Mis
     let connector = missing.connector.clone().ok_or_else(|| {
         Reject::field("connector", "is required with allow_missing: a create must come from the same connector")
     })?;
-    let row = draft.connector(&connector)?;
+    // Nobody said which channel the ticket will be of. One that the connector serves: of another it would not be told.
+    let channel = draft.connector(&connector)?.channels.first().copied().unwrap_or(Channel::Portal);
     let name = missing.name.clone();
-    // Nobody knows which channel it would have come on. One that its connector does not serve would not be told to it.
-    let served = Channel::ALL.into_iter().find(|channel| row.serves(*channel));
-    let channel = served.unwrap_or(Channel::Portal);
     let queue = QueueId::parse(channel.word()).expect("channel words are names");
     draft.emit(id, Body::Tombstoned { name, connector, channel, queue, reason });
     Ok(Answer::Ticket { ticket: id })

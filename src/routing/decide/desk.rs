@@ -125,7 +125,7 @@ fn intern(draft: &mut Draft<'_>, lanes: &[LaneKey], groups: &[Expertise]) -> Res
             continue;
         }
         if desk.lanes.len() >= MAX_LANES {
-            return Err(Reject::LimitReached { limit: "LANE_LIMIT: a desk has at most 4,096 live lanes" });
+            return Err(Reject::LaneLimit { limit: "a desk has at most 4,096 live lanes" });
         }
         draft.emit_desk(Body::LaneAdded { lane: LaneNo(desk.next_lane), key: key.clone() });
     }
@@ -135,7 +135,7 @@ fn intern(draft: &mut Draft<'_>, lanes: &[LaneKey], groups: &[Expertise]) -> Res
             continue;
         }
         if desk.groups.len() >= MAX_GROUPS {
-            return Err(Reject::LimitReached { limit: "LANE_LIMIT: a desk has at most 8,192 agent profiles" });
+            return Err(Reject::LaneLimit { limit: "a desk has at most 8,192 agent profiles" });
         }
         draft.emit_desk(Body::GroupAdded { group: GroupNo(desk.next_group), expertise: expertise.clone() });
     }

@@ -76,7 +76,7 @@ pub(super) fn finish(
     note: &Arc<str>,
 ) -> Result<(), Reject> {
     let keep_due = kept_until(draft, ticket);
-    let content = resolve::with_note(ticket, note, draft.now());
+    let content = resolve::with_note(ticket, note, Some(leg.n), draft.now());
     draft.emit(ticket.id, Body::WrapUpFinished { leg: leg.n, code: code.clone(), keep_due, content });
     after_contact(draft, ticket, code)
 }

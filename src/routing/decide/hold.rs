@@ -69,13 +69,15 @@ pub(super) fn back(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject>
     let until = draft.now() + draft.policy(ticket).limits.resume_prefer;
     let prefer = present.map(|row| (row.id.clone(), Some(until)));
     let next = Next { prefer, ..Next::again(QueuedReason::Resumed) };
-    let leg = next_leg(draft, ticket, &next)?.n;
+    next_leg(draft, ticket, &next)?;
     draft.emit(ticket.id, Body::Resumed {});
     let ticket = draft.ticket(ticket.id)?;
     queue_again(draft, &ticket, next)?;
-    if let Some(row) = present.filter(|row| row.room() & ticket.channel.bit() != 0) {
-        let ticket = draft.ticket(ticket.id)?;
-        put_on(draft, &ticket, leg, row, &Arc::from("resumed"));
+    let ticket = draft.ticket(ticket.id)?;
+    if let Some(row) = present.filter(|row| row.room() & ticket.channel.bit() != 0)
+        && let Some(leg) = ticket.pending_leg()
+    {
+        put_on(draft, &ticket, leg.n, row, &Arc::from("resumed"));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::routing::command::Answer;
 use crate::routing::reject::Reject;
 
 /// Failed connections after which a leg pauses.
-const FAILURES_BEFORE_PAUSE: u8 = 3;
+const FAILURES_BEFORE_PAUSE: u16 = 3;
 
 /// Accepts an offer: fenced by the offer and the session. The same device again gets the same answer.
 pub(super) fn accept(
@@ -143,7 +143,7 @@ pub(super) fn failed(draft: &mut Draft<'_>, id: OfferId, reason: FailReason) -> 
     };
     let until = now + limits.exclusion_after_miss;
     let exclusion = reachability.map(|_| exclusion(now, &offer, ExclusionReason::Failed, Some(until)));
-    let pause = (leg.failures + 1) % FAILURES_BEFORE_PAUSE == 0;
+    let pause = (u16::from(leg.failures) + 1).is_multiple_of(FAILURES_BEFORE_PAUSE);
     let pause_until = pause.then(|| now + limits.failure_pause);
     draft.emit(ticket.id, Body::ConnectFailed { offer: id, reason, exclusion, pause_until });
     if let Some(reachability) = reachability {

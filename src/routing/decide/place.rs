@@ -7,7 +7,7 @@ use crate::domain::agent::{Accepts, Agent};
 use crate::domain::desk::LaneKey;
 use crate::domain::event::{Body, NewLeg, QueuedReason};
 use crate::domain::id::{AgentId, LaneNo, LegId, OfferId, QueueId};
-use crate::domain::leg::{Leg, LegRole};
+use crate::domain::leg::{Exclusion, ExclusionReason, Leg, LegRole};
 use crate::domain::offer::{Offer, OfferState, Reached};
 use crate::domain::requirement::{Channel, Requirement};
 use crate::domain::ticket::{Placing, Ticket};
@@ -19,8 +19,8 @@ use crate::routing::order::{Age, OrderKey, order_time};
 use crate::routing::reject::Reject;
 use crate::routing::workset::Scope;
 
-/// Legs that a ticket may have. The last ones are kept for the terminal destination.
-const MAX_LEGS: usize = 255;
+/// Legs after which a ticket is handed on, assigned and reopened no more: what is left of the 255 is for what must not be refused.
+const MAX_ASKED_LEGS: usize = 240;
 
 /// A preference: who, and until when (`None`: until they cannot take it).
 pub(super) type Prefer = Option<(AgentId, Option<Time>)>;
@@ -96,10 +96,7 @@ pub(super) fn next_leg(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Resul
     let queue = queue_of(&draft.policy(ticket), ticket, next.place.as_ref());
     let need = next.place.as_ref().map_or(&ticket.effective, |place| &place.effective);
     let priority = next.place.as_ref().map_or(ticket.priority, |place| place.priority);
-    if ticket.legs.len() >= MAX_LEGS {
-        return Err(Reject::LimitReached { limit: "a ticket has at most 255 legs" });
-    }
-    let n = ticket.legs.last().map_or(1, |last| last.n + 1);
+    let n = next_number(ticket, next.reason)?;
     let (prefer, prefer_until) = next.prefer.clone().map_or((None, None), |(agent, until)| (Some(agent), until));
     Ok(NewLeg {
         n,
@@ -111,10 +108,53 @@ pub(super) fn next_leg(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Resul
         want: queue.parallel_offers,
         prefer,
         prefer_until,
-        exclusions: Vec::new(),
+        exclusions: inherited(ticket, next, draft.now()),
         transfer: next.transfer,
         pause_until: None,
     })
+}
+
+/// Who is not offered the next leg either. The same work again inherits every exclusion of the leg before it that is still
+/// running, other work (a transfer, an escalation) those for good and those of a conflict. Whoever the leg is meant for, and a
+/// transferor, begin afresh.
+fn inherited(ticket: &Ticket, next: &Next, now: Time) -> Vec<Exclusion> {
+    let same_work = next.role == LegRole::Handle;
+    let meant_for = next.prefer.as_ref().map(|(agent, _)| agent);
+    let stays = |known: &&Exclusion| {
+        let running = known.until.is_none_or(|until| until > now);
+        let weighty = known.until.is_none() || known.reason == ExclusionReason::Conflict;
+        let own = known.reason == ExclusionReason::Transferor || meant_for == Some(&known.agent);
+        running && (same_work || weighty) && !own
+    };
+    let before = ticket.legs.last().map(|leg| &leg.exclusions);
+    before.into_iter().flatten().filter(stays).cloned().collect()
+}
+
+/// The number of a further leg. When all 255 are used, work that must go on goes on in the latest leg that is over: it waits
+/// again, under a higher version, so that no timer and no lost agent ever leaves a ticket without a leg (I12).
+fn next_number(ticket: &Ticket, reason: QueuedReason) -> Result<u8, Reject> {
+    let used_up = Reject::LimitReached { limit: "legs of a ticket: 240, the rest is for what Handoff must do itself" };
+    if ticket.legs.len() >= MAX_ASKED_LEGS && may_be_refused(reason) {
+        return Err(used_up);
+    }
+    match u8::try_from(ticket.legs.len() + 1) {
+        Ok(n) => Ok(n),
+        Err(_) => ticket.legs.iter().rev().find(|leg| !leg.state.is_open()).map(|leg| leg.n).ok_or(used_up),
+    }
+}
+
+/// Whether somebody asked for it who can be told no; the rest would strand a customer.
+const fn may_be_refused(reason: QueuedReason) -> bool {
+    match reason {
+        QueuedReason::Transferred | QueuedReason::Escalated | QueuedReason::Assigned | QueuedReason::Reopened => true,
+        QueuedReason::Created
+        | QueuedReason::Scheduled
+        | QueuedReason::Requeued
+        | QueuedReason::HandlerLost
+        | QueuedReason::Resumed
+        | QueuedReason::Returned
+        | QueuedReason::Terminal => false,
+    }
 }
 
 /// Queues the ticket again with a new leg.

@@ -128,12 +128,12 @@ pub(super) fn check_etag(ticket: &Ticket, etag: Option<u64>) -> Result<(), Rejec
 }
 
 /// The content with a note added; `None` when there is nothing to add.
-pub(super) fn with_note(ticket: &Ticket, note: &Arc<str>, at: Time) -> Option<Arc<Content>> {
+pub(super) fn with_note(ticket: &Ticket, note: &Arc<str>, wrap_up_of: Option<u8>, at: Time) -> Option<Arc<Content>> {
     if note.is_empty() {
         return None;
     }
     let mut content = ticket.content.as_ref().clone();
-    content.notes.push(Note { at, text: note.clone() });
+    content.notes.push(Note { at, text: note.clone(), wrap_up_of });
     let surplus = content.notes.len().saturating_sub(MAX_NOTES);
     content.notes.drain(..surplus);
     Some(Arc::new(content))

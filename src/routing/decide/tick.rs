@@ -100,7 +100,7 @@ fn unassigned(draft: &mut Draft<'_>, ticket: &Ticket) -> Result<(), Reject> {
         return transfer::give_back(draft, ticket, open);
     }
     let place = terminal_place(&draft.queue(ticket), ticket);
-    let last = ticket.terminal_visits + 1 >= MAX_TERMINAL;
+    let last = ticket.terminal_visits.saturating_add(1) >= MAX_TERMINAL;
     let next = Next { place: Some(place), ..Next::again(QueuedReason::Terminal) };
     let leg = next_leg(draft, ticket, &next)?;
     requeue::withdraw_pending(draft, ticket, RevokeReason::Superseded)?;

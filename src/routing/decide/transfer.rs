@@ -10,15 +10,16 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use super::place::{Next, next_leg};
-use super::{end, requeue};
+use super::{end, escalate, hops, requeue};
 use crate::domain::agent::Agent;
 use crate::domain::event::{Body, NewLeg, QueuedReason};
 use crate::domain::id::{AgentId, LegId, TicketId};
 use crate::domain::leg::{EndedBy, Exclusion, ExclusionReason, Leg, LegRole, LegState};
 use crate::domain::offer::RevokeReason;
-use crate::domain::requirement::Requirement;
+use crate::domain::requirement::{Expertise, Requirement};
 use crate::domain::ticket::{
-    Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer, TransferState, Visit,
+    Axis, EscalationReason, Infeasibility, OnUnavailable, Placing, Release, Target, Ticket, TicketState, Transfer,
+    TransferState, Visit,
 };
 use crate::domain::time::Time;
 use crate::routing::command::{Answer, NewTransfer};
@@ -31,14 +32,17 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewTransfer) -> 
     if ticket.open_transfer().is_some() {
         return Err(Reject::TicketState { state: ticket.state, needed: "a transfer is under way already" });
     }
-    let policy = draft.policy(&ticket);
-    if ticket.hops >= policy.limits.hop_hard {
-        return super::escalate::to_terminal(draft, &ticket, &new.note);
+    if hops::used_up(draft, &ticket) {
+        let (reason, requested_by) = (EscalationReason::Other, draft.actor().clone());
+        return escalate::to_terminal(draft, &ticket, reason, requested_by, &new.note);
     }
     let place = target_place(draft, &ticket, &new.target)?;
-    let named = match &new.target {
-        Target::Agent(agent) => Some(named_agent(draft, &ticket, agent, new.on_unavailable)?),
-        Target::Requirement(_) | Target::Queue(_) => None,
+    let (named, team) = match &new.target {
+        Target::Agent(agent) => match named_agent(draft, &ticket, agent, new.on_unavailable)? {
+            Aim::Agent => (Some(agent.clone()), None),
+            Aim::Team(need) => (None, Some(need)),
+        },
+        Target::Requirement(_) | Target::Queue(_) => (None, None),
     };
     if new.override_reason.is_empty() {
         ping_pong::check(draft, &ticket, &new.target, &place)?;
@@ -49,8 +53,10 @@ pub(super) fn decide(draft: &mut Draft<'_>, id: TicketId, new: &NewTransfer) -> 
         place,
         target: new.target.clone(),
         release: new.release,
-        named: named.map(|row| row.id.clone()),
+        named,
+        team,
         words: new.reason.clone(),
+        axis: None,
     };
     let n = start(draft, &ticket, moving, &new.note)?;
     Ok(Answer::Transfer { ticket: id, transfer: n })
@@ -64,7 +70,11 @@ pub(super) struct Moving {
     pub target: Target,
     pub release: Release,
     pub named: Option<AgentId>,
+    /// What the leg needs when a named agent left it to their team; the ticket's own needs stay.
+    pub team: Option<Requirement>,
     pub words: Arc<str>,
+    /// Set for the hand-over of an escalation, which counted as a hop when it was asked for.
+    pub axis: Option<Axis>,
 }
 
 /// Whether the ticket can be handed on at all.
@@ -85,8 +95,9 @@ pub(super) fn movable(ticket: &Ticket) -> Result<(), Reject> {
 pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note: &Arc<str>) -> Result<u8, Reject> {
     let n = ticket.transfers.last().map_or(1, |last| last.n.saturating_add(1));
     let prefer = moving.named.clone().map(|agent| (agent, None));
-    let next =
-        Next { role: moving.role, reason: moving.reason, place: Some(moving.place.clone()), prefer, transfer: Some(n) };
+    let effective = moving.team.clone().unwrap_or_else(|| moving.place.effective.clone());
+    let place = Some(Placing { effective, ..moving.place.clone() });
+    let next = Next { role: moving.role, reason: moving.reason, place, prefer, transfer: Some(n) };
     let mut leg = leg_for(draft, ticket, &next)?;
     leg.pause_until = waits_for(draft, ticket, &moving)?;
     requeue::withdraw_pending(draft, ticket, RevokeReason::Superseded)?;
@@ -96,7 +107,7 @@ pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note
         state: TransferState::Requested,
         target: moving.target,
         release: moving.release,
-        axis: None,
+        axis: moving.axis,
         from_agent: from.and_then(|leg| leg.agent.clone()),
         from_leg: from.map(|leg| leg.n),
         to_agent: moving.named,
@@ -108,7 +119,7 @@ pub(super) fn start(draft: &mut Draft<'_>, ticket: &Ticket, moving: Moving, note
         create_time: draft.now(),
         end_time: None,
     };
-    let content = super::resolve::with_note(ticket, note, draft.now());
+    let content = super::resolve::with_note(ticket, note, None, draft.now());
     let (place, visits) = (Box::new(moving.place), Vec::new());
     draft.emit(ticket.id, Body::TransferStarted { transfer: Box::new(transfer), place, visits, content });
     if moving.release == Release::Now
@@ -152,6 +163,7 @@ fn leg_for(draft: &Draft<'_>, ticket: &Ticket, next: &Next) -> Result<NewLeg, Re
         since,
         until: None,
     });
+    leg.exclusions.retain(|known| transferor.as_ref().is_none_or(|own| own.agent != known.agent));
     leg.exclusions.extend(transferor);
     Ok(leg)
 }
@@ -209,32 +221,49 @@ fn replaced(current: &Requirement, named: &Requirement) -> Requirement {
     next
 }
 
+/// Whom a transfer to a named agent looks for.
+enum Aim {
+    Agent,
+    /// Anybody of their team.
+    Team(Requirement),
+}
+
 fn named_agent(
     draft: &Draft<'_>,
     ticket: &Ticket,
     agent: &AgentId,
     on_unavailable: OnUnavailable,
-) -> Result<Arc<Agent>, Reject> {
+) -> Result<Aim, Reject> {
     let row = draft.agent(agent)?;
     if ticket.handler() == Some(agent) {
         return Err(Reject::field("target.agent", "is handling the ticket already"));
     }
-    let why = if !row.on_duty() {
-        Some("not on duty")
-    } else if row.room() & ticket.channel.bit() == 0 {
-        Some("no room on this channel")
+    let refused = if !row.on_duty() {
+        Reject::AgentUnavailable { agent: agent.clone(), why: "not on duty" }
+    } else if row.profile.blocked() & ticket.channel.bit() != 0 {
+        Reject::AgentUnavailable { agent: agent.clone(), why: "cannot be reached on this channel" }
+    } else if !row.has_room(ticket.channel) {
+        Reject::NoRoom { agent: agent.clone() }
     } else {
-        None
+        return Ok(Aim::Agent);
     };
-    match (why, on_unavailable) {
-        (None, _) => Ok(row),
-        (Some(why), OnUnavailable::Reject) => Err(Reject::AgentUnavailable { agent: agent.clone(), why }),
-        (Some(_), OnUnavailable::Queue) => Ok(row),
-        (Some(_), OnUnavailable::Fallback) => Err(Reject::Unsupported {
-            field: "on_unavailable",
-            what: "FALLBACK to the agent's team does not exist yet",
-        }),
+    match on_unavailable {
+        OnUnavailable::Reject => Err(refused),
+        OnUnavailable::Queue => Ok(Aim::Agent),
+        OnUnavailable::Fallback => team_of(draft, ticket, &row, refused).map(Aim::Team),
     }
+}
+
+/// What somebody of the agent's team and tier, or of a higher tier, has to have. Who has no team can be replaced by nobody.
+fn team_of(draft: &Draft<'_>, ticket: &Ticket, row: &Agent, refused: Reject) -> Result<Requirement, Reject> {
+    let Expertise { team, tier, .. } = &row.profile.expertise;
+    if team.is_empty() {
+        return Err(refused);
+    }
+    let min_tier = ticket.effective.min_tier.max(Some(*tier));
+    let need = Requirement { team: Some(team.clone()), min_tier, ..ticket.effective.clone() };
+    let fits = draft.scope()?.desk.groups.iter().any(|(_, group)| satisfies(&need, group));
+    if fits { Ok(need) } else { Err(Reject::NobodyFits) }
 }
 
 /// The leg of a transfer became ACTIVE: the transferor is released, the hop counts.
@@ -245,7 +274,8 @@ pub(super) fn confirmed(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> 
     if let Some(from) = from {
         end::contact(draft, &ticket, from, EndedBy::Agent, false);
     }
-    let hops = if transfer.axis.is_none() { ticket.hops.saturating_add(1) } else { ticket.hops };
+    let before = ticket.hops;
+    let hops = if transfer.axis.is_none() { before.saturating_add(1) } else { before };
     let at = draft.now();
     let visit = |agent: Option<AgentId>, place: Option<&Placing>| Visit {
         agent,
@@ -259,13 +289,14 @@ pub(super) fn confirmed(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> 
     let state = TransferState::Completed;
     let to_agent = leg.agent.clone();
     draft.emit(id.ticket, Body::TransferMoved { transfer: transfer.n, state, to_agent, hops, visits });
-    Ok(())
+    hops::counted(draft, id.ticket, before)
 }
 
 /// An offer of the leg ended without being taken, or a preference of it did. A transfer to a named agent then goes back.
 pub(super) fn offer_lost(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> {
     let (ticket, leg) = draft.leg(id)?;
-    let named = |transfer: &&Transfer| matches!(transfer.target, Target::Agent(_)) && leg.prefer.is_none();
+    let to_one = leg.prefer.is_none() && leg.requirement.team.is_none();
+    let named = |transfer: &&Transfer| matches!(transfer.target, Target::Agent(_)) && to_one;
     match open_of(&ticket, &leg).filter(named) {
         Some(transfer) if leg.state == LegState::Waiting => give_back(draft, &ticket, transfer),
         Some(_) | None => Ok(()),

@@ -10,9 +10,10 @@ use crate::domain::event::{Body, TicketChange};
 use crate::domain::id::{LaneNo, TicketId};
 use crate::domain::leg::LegState;
 use crate::domain::offer::RevokeReason;
+use crate::domain::requirement::Requirement;
 use crate::domain::ticket::{Content, Ticket, TicketState};
 use crate::domain::time::Time;
-use crate::policy::classify::{Class, DEFAULT_PRIORITY};
+use crate::policy::classify::{Class, DEFAULT_PRIORITY, stricter};
 use crate::policy::condition::Facts;
 use crate::routing::command::{Answer, TicketPatch};
 use crate::routing::decide::place::{Next, queue_again};
@@ -39,14 +40,12 @@ pub(super) fn decide(
     let change = change(draft, &ticket, patch, reclassify, content.as_deref());
     let moves = plan_move(draft, &ticket, &change)?;
     draft.emit(id, Body::Updated { change: Box::new(change), content });
-    if let Some((leg, lane, order_time)) = moves {
+    if let Some((leg, lane, requirement, order_time)) = moves {
         let ticket = draft.ticket(id)?;
-        let requirement = ticket.effective.clone();
         let row = ticket.leg(leg).expect("the leg was planned from it");
         if row.state != LegState::Waiting && lane != row.lane {
-            // Whoever is being rung was chosen for needs that no longer hold.
-            let open = row.offers.iter().filter(|offer| offer.is_open()).map(|offer| offer.id);
-            for offer in open.collect::<Vec<_>>() {
+            // Whoever is being rung was chosen for needs that no longer hold. Whoever has accepted keeps it.
+            for offer in row.pending_offers().map(|offer| offer.id).collect::<Vec<_>>() {
                 super::offers::revoke(draft, offer, RevokeReason::Superseded);
             }
         }
@@ -113,7 +112,7 @@ fn change(
     if let Some(priority) = patch.priority {
         change.priority = Some(priority.unwrap_or(DEFAULT_PRIORITY));
     }
-    change.effective = patch.requirement.clone();
+    change.effective = patch.requirement.as_ref().and_then(|asked| in_force(draft, ticket, asked));
     if reclassify {
         let class = reclassified(draft, ticket, patch, content.unwrap_or(&ticket.content));
         let queue = draft.policy(ticket).queue(&class.queue).cloned();
@@ -129,23 +128,53 @@ fn change(
     change
 }
 
+/// The needs in force when others are asked for: those, and what was put on top of the old ones by the policy's rule, an
+/// escalation or a transfer. `None`: the ticket is at its terminal destination, whose needs stay.
+fn in_force(draft: &Draft<'_>, ticket: &Ticket, asked: &Requirement) -> Option<Requirement> {
+    if ticket.terminal_visits > 0 {
+        return None;
+    }
+    let mut next = stricter(asked, &beyond(&ticket.effective, &ticket.requirement));
+    if ticket.transfers.is_empty() {
+        // What the rule adds may have been hidden under what was asked before.
+        let (patch, nothing) = (TicketPatch::default(), Requirement::default());
+        let facts = facts(ticket, &patch, &ticket.content);
+        let blank = Requirement { queue: Some(ticket.queue.clone()), ..nothing };
+        next = stricter(&next, &draft.policy(ticket).classify(ticket.channel, &facts, &blank).requirement);
+    }
+    Some(Requirement { queue: asked.queue.clone(), ..next })
+}
+
+/// What is in force and was not asked for.
+fn beyond(in_force: &Requirement, asked: &Requirement) -> Requirement {
+    let mut more = in_force.clone();
+    more.skills.retain(|skill, level| asked.skills.get(skill).is_none_or(|known| *known < *level));
+    more.authorities.retain(|name, amount| asked.authorities.get(name) != Some(amount));
+    more.min_tier = more.min_tier.filter(|tier| asked.min_tier < Some(*tier));
+    more.language = more.language.filter(|_| asked.language.is_none());
+    more
+}
+
 /// Runs the pinned policy again on what is known now.
 fn reclassified(draft: &Draft<'_>, ticket: &Ticket, patch: &TicketPatch, content: &Content) -> Class {
     let asked = patch.requirement.as_ref().unwrap_or(&ticket.requirement);
+    draft.policy(ticket).classify(ticket.channel, &facts(ticket, patch, content), asked)
+}
+
+fn facts<'a>(ticket: &'a Ticket, patch: &'a TicketPatch, content: &'a Content) -> Facts<'a> {
     let pairs = content.labels.iter().chain(&content.customer.attributes);
     let attributes: BTreeMap<&str, &str> = pairs.map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
-    let facts = Facts {
+    Facts {
         channel: Some(ticket.channel),
-        queue: asked.queue.as_ref(),
+        queue: patch.requirement.as_ref().unwrap_or(&ticket.requirement).queue.as_ref(),
         category: patch.category.as_ref().unwrap_or(&ticket.category),
         priority: patch.priority.unwrap_or(ticket.priority_asked),
         language: patch.language.as_ref().unwrap_or(&ticket.language),
         attributes,
-    };
-    draft.policy(ticket).classify(ticket.channel, &facts, asked)
+    }
 }
 
-type Move = (u8, LaneNo, Time);
+type Move = (u8, LaneNo, Requirement, Time);
 
 /// Where the pending leg goes, if the change moves it.
 fn plan_move(draft: &Draft<'_>, ticket: &Ticket, change: &TicketChange) -> Result<Option<Move>, Reject> {
@@ -155,10 +184,12 @@ fn plan_move(draft: &Draft<'_>, ticket: &Ticket, change: &TicketChange) -> Resul
     after.effective = change.effective.clone().unwrap_or(after.effective);
     after.priority = change.priority.unwrap_or(after.priority);
     let queue = draft.queue(&after);
-    let lane = lane_of(draft.scope()?, ticket.channel, &queue, &after.effective, &[])?;
+    // What only the leg needs (a team) stays with it unless its needs are what changes.
+    let need = change.effective.as_ref().unwrap_or(&leg.requirement).clone();
+    let lane = lane_of(draft.scope()?, ticket.channel, &queue, &need, &[])?;
     let order_time = order_in(&queue, &after, after.priority, draft.now());
-    let moved = lane != leg.lane || order_time != leg.order_time || after.effective != leg.requirement;
-    Ok(moved.then_some((leg.n, lane, order_time)))
+    let moved = lane != leg.lane || order_time != leg.order_time || need != leg.requirement;
+    Ok(moved.then_some((leg.n, lane, need, order_time)))
 }
 
 /// A parked ticket whose time is now past, or gone, is queued.

@@ -35,7 +35,8 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
         Body::ConnectFailed { offer, reason, exclusion, pause_until } => {
             offer_ended(ws, id, *offer, OfferEnd::Failed(*reason), exclusion.as_ref(), at);
             let leg = leg_mut(ticket_mut(ws, id), offer.leg.leg);
-            leg.failures = leg.failures.saturating_add(1);
+            // Every third one counts: it goes on from 253, and not from 255 for ever.
+            leg.failures = leg.failures.checked_add(1).unwrap_or(253);
             leg.pause_until = *pause_until;
         }
         Body::Placed { leg, offer, .. } => placed(ws, id, *leg, offer, at),
@@ -156,15 +157,17 @@ fn offer_ended(
     let ended = set_offer(leg, offer, state, Some(end));
     leg.ver += 1;
     if let Some(exclusion) = exclusion {
-        leg.exclusions.retain(|known| known.agent != exclusion.agent);
-        leg.exclusions.push(exclusion.clone());
+        exclude(leg, exclusion);
         if leg.prefer.as_ref() == Some(&exclusion.agent) {
             leg.prefer = None;
             leg.prefer_until = None;
         }
     }
     if matches!(end, OfferEnd::Declined(_)) {
+        leg.declines.retain(|known| *known != ended.agent);
         leg.declines.push(ended.agent.clone());
+        let surplus = leg.declines.len().saturating_sub(Leg::MAX_EXCLUSIONS);
+        leg.declines.drain(..surplus);
     }
     let nobody_left = !leg.offers.iter().any(Offer::is_open);
     let n = leg.n;
@@ -172,6 +175,17 @@ fn offer_ended(
         leg_waits(ticket, n, at);
     }
     release(ws, &ended.agent, channel, ended.weight);
+}
+
+/// One exclusion for each agent. When there are too many, the one that ends first makes way.
+fn exclude(leg: &mut Leg, exclusion: &Exclusion) {
+    leg.exclusions.retain(|known| known.agent != exclusion.agent);
+    if leg.exclusions.len() >= Leg::MAX_EXCLUSIONS {
+        let ends = |known: &Exclusion| (known.until.is_none(), known.until, known.since);
+        let first = (0..leg.exclusions.len()).min_by_key(|at| ends(&leg.exclusions[*at]));
+        first.map(|at| leg.exclusions.remove(at));
+    }
+    leg.exclusions.push(exclusion.clone());
 }
 
 fn responded(ws: &mut WorkingSet<'_>, id: TicketId, offer: OfferId) {

@@ -6,7 +6,9 @@ use super::{due, legs, settle, ticket_mut};
 use crate::domain::event::{Birth, Body, Event, NewLeg, TicketChange};
 use crate::domain::id::{ConnectorId, QueueId, TicketId, TicketName};
 use crate::domain::requirement::{Band, Channel, Requirement};
-use crate::domain::ticket::{Axis, CancelReason, Content, Infeasibility, Placing, Ticket, TicketState, TransferState};
+use crate::domain::ticket::{
+    Axis, CancelReason, Content, Infeasibility, Placing, Ticket, TicketState, TransferState, Visit,
+};
 use crate::domain::time::{Span, Time};
 use crate::routing::workset::WorkingSet;
 
@@ -37,7 +39,16 @@ fn enqueue(ws: &mut WorkingSet<'_>, row: &mut Ticket, leg: &NewLeg, at: Time) {
     if let Some(waiting) = ws.waiting.get_mut(&row.queue) {
         *waiting += 1;
     }
-    row.legs.push(legs::begin(leg, at));
+    let mut leg = legs::begin(leg, at);
+    match row.legs.iter_mut().find(|known| known.n == leg.n) {
+        // The numbers are used up: a leg that was over waits again, and its offers keep their names.
+        Some(known) => {
+            leg.ver = known.ver + 1;
+            leg.offers = std::mem::take(&mut known.offers);
+            *known = leg;
+        }
+        None => row.legs.push(leg),
+    }
 }
 
 fn born(id: TicketId, at: Time, birth: &Birth) -> Ticket {
@@ -165,7 +176,7 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
             row.hold = None;
             customer_turn_over(row, at);
         }
-        Body::Visited { visit } => ticket_mut(ws, id).visits.push(visit.as_ref().clone()),
+        Body::Visited { visit } => remember(ticket_mut(ws, id), std::slice::from_ref(visit.as_ref())),
         Body::Escalated { .. } | Body::TransferStarted { .. } | Body::TransferMoved { .. } => {
             moved(ticket_mut(ws, id), &event.body, at);
         }
@@ -203,7 +214,14 @@ fn put(row: &mut Ticket, place: &Placing) {
     row.band = place.band;
     row.priority = place.priority;
     row.effective = place.effective.clone();
-    row.terminal_visits += u8::from(place.terminal);
+    row.terminal_visits = row.terminal_visits.saturating_add(u8::from(place.terminal));
+}
+
+/// The oldest visits are forgotten first.
+fn remember(row: &mut Ticket, visits: &[Visit]) {
+    row.visits.extend(visits.iter().cloned());
+    let surplus = row.visits.len().saturating_sub(Ticket::MAX_VISITS);
+    row.visits.drain(..surplus);
 }
 
 fn customer_turn_over(row: &mut Ticket, at: Time) {
@@ -259,13 +277,13 @@ fn moved(row: &mut Ticket, body: &Body, at: Time) {
         }
         Body::TransferStarted { transfer, place, visits, content } => {
             put(row, place);
-            row.visits.extend(visits.iter().cloned());
+            remember(row, visits);
             row.transfers.push(transfer.as_ref().clone());
             row.content = content.clone().unwrap_or_else(|| row.content.clone());
         }
         Body::TransferMoved { transfer, state, to_agent, hops, visits } => {
             row.hops = *hops;
-            row.visits.extend(visits.iter().cloned());
+            remember(row, visits);
             let missed = matches!(state, TransferState::Returned | TransferState::Failed | TransferState::Cancelled);
             if let Some(known) = row.transfers.iter().find(|known| known.n == *transfer && missed) {
                 // Whoever holds the ticket holds it with the needs it had, not with those of a target that never took it.

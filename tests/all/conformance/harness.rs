@@ -273,8 +273,7 @@ pub fn new_connector(name: &str) -> Connector {
 pub fn profile() -> Profile {
     Profile {
         display_name: Arc::from("Somebody"),
-        team: Arc::from("support"),
-        expertise: Expertise { tier: 1, ..Expertise::default() },
+        expertise: Expertise { tier: 1, team: Arc::from("support"), ..Expertise::default() },
         endpoints: vec![Endpoint {
             channel: Channel::Phone,
             connector: connector("softphone"),

@@ -1,13 +1,14 @@
 //! Commands out of four bytes: mostly what a client would ask for at this moment, sometimes what it must not get.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use handoff::domain::agent::{Declared, OpenWork, Reachability};
 use handoff::domain::event::{Actor, SessionEnd};
-use handoff::domain::id::{AgentId, LegId, OfferId, TicketId};
+use handoff::domain::id::{AgentId, LaneNo, LegId, OfferId, TicketId};
 use handoff::domain::leg::{EndedBy, Leg, LegState};
 use handoff::domain::offer::{DeclineReason, FailReason, Offer, OfferState};
-use handoff::domain::requirement::{Channel, Requirement};
+use handoff::domain::requirement::{Channel, Requirement, Strategy};
 use handoff::domain::ticket::{
     Axis, CancelReason, EscalationReason, Infeasibility, OnUnavailable, Release, Target, Ticket,
 };
@@ -16,6 +17,7 @@ use handoff::routing::command::{
     AssignMode, Command, ConnectorPatch, Missing, NewEscalation, NewResolution, NewTransfer, ProfilePatch, Proposed,
     SessionMode, TicketPatch, Timing,
 };
+use handoff::routing::lanes::lane_key;
 
 use super::desk::{self, connector_id, euros, need, queue_id};
 use super::world::{World, new_ticket, record, start_session, ticket_id};
@@ -45,7 +47,7 @@ pub fn command(world: &World, [op, a, b, c]: Bytes) -> Option<Command> {
         136..164 => None,
         164..180 => Some(agent_command(world, a, b, c)),
         180..184 => Some(profile_command(a, b, c)),
-        184..188 => desk_command(a, b),
+        184..188 => desk_command(world, a, b, c),
         188..194 => engine_command(world, a, b, c),
         194..206 => Some(transfer(world, a, b, c)),
         206..216 => Some(escalate(world, a, b, c)),
@@ -277,16 +279,67 @@ fn profile_command(a: u8, b: u8, c: u8) -> Command {
     }
 }
 
-fn desk_command(a: u8, b: u8) -> Option<Command> {
+/// Another policy than the one that the desk began with: the same queues, other settings, a rule, fewer hops.
+const POLICY: &str = "
+classification:
+  - name: other
+    when: {category: other}
+    queue: vip
+    requirement: {skills: {vpn: 3}}
+    priority: 30
+queues:
+  billing: {max_waiting: 1, when_full: {queue: overflow}}
+  overflow: {max_waiting: 2}
+  vip: {after_contact: keep, wrap_up: 5s, parallel_offers: 3}
+  late: {unassigned_timeout: 2m, terminal: {queue: last, requirement: {min_tier: 3}}}
+  last: {unassigned_timeout: 1m}
+  pair: {ordering: strict, strategy: best, reopen_window: 1h}
+limits:
+  hop_soft: 1
+  hop_hard: 2
+  exclusion_after_decline: 10s
+";
+
+fn desk_command(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     let connector = connector_id(one(["tel", "web", "soc"], b));
-    Some(match a % 6 {
+    Some(match a % 10 {
         0 => Command::UpdateDesk { display_name: Some(words("New")), time_zone: None, etag: None },
         1 => Command::CreateDesk { display_name: words("Twice"), time_zone: words("UTC") },
         2 => Command::ConnectorPresence { connector, away: b.is_multiple_of(2) },
         3 => Command::UpdateConnector { connector, patch: Box::new(ConnectorPatch::default()), etag: None },
         4 => Command::DeleteConnector { connector, etag: Some(1_000) },
-        _ => Command::UpdatePolicy { source: words(""), author: words(""), change_note: words(""), etag: Some(1_000) },
+        5 | 6 => {
+            let source = words(if b.is_multiple_of(4) { "" } else { POLICY });
+            // An empty policy has no queue but those of the channels: what is waiting keeps the one it is pinned to.
+            let etag = (c.is_multiple_of(8)).then_some(1_000);
+            Command::UpdatePolicy { source, author: words(""), change_note: words(""), etag }
+        }
+        7 => intern(world, b, c),
+        _ => retire(world, b, c),
     })
+}
+
+fn intern(world: &World, b: u8, c: u8) -> Command {
+    let limits = world.ws.scope.as_ref().map(|scope| scope.limits.clone()).unwrap_or_default();
+    let need = any_need(b);
+    let queue = queue_id(one(["vip", "pair", "gone"], c));
+    let lane = lane_key(one(Channel::ALL, c), &queue, std::iter::once(&need), Strategy::Scarce, &limits);
+    let group = desk::profile(1 + c % 4, &[("vpn", 1 + b % 10)]).expertise;
+    // Twice in one command, as when two calls lacked the same.
+    Command::Intern { lanes: vec![lane.clone(), lane], groups: vec![group.clone(), group] }
+}
+
+/// What nobody uses any more, as the engine finds it: lanes without an open leg, groups without an agent.
+fn retire(world: &World, b: u8, c: u8) -> Command {
+    let Some(scope) = &world.ws.scope else { return Command::Retire { lanes: Vec::new(), groups: Vec::new() } };
+    let asked: BTreeSet<_> = world.tickets().flat_map(|ticket| ticket.open_legs()).map(|leg| leg.lane).collect();
+    let held: BTreeSet<_> = world.ws.agents.own().values().map(|agent| agent.group).collect();
+    let lanes = scope.desk.lanes.iter().map(|(lane, _)| lane).filter(|lane| !asked.contains(lane));
+    let groups = scope.desk.groups.iter().map(|(group, _)| group).filter(|group| !held.contains(group));
+    // One that is not there is retired already.
+    let gone = (b.is_multiple_of(4)).then_some(LaneNo(9_999));
+    let some = usize::from(c % 4) + 1;
+    Command::Retire { lanes: lanes.take(some).chain(gone).collect(), groups: groups.take(some).collect() }
 }
 
 fn engine_command(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {

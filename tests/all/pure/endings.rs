@@ -172,6 +172,7 @@ fn a_wrap_up_is_finished_by_the_agent_with_a_code() {
     world.call(finish);
     assert_eq!(world.leg(leg).wrap_up_code.as_deref(), Some("billing"));
     assert_eq!(world.ticket(ticket).content.notes.len(), 1);
+    assert_eq!(world.ticket(ticket).wrap_up_note(leg.leg).map(AsRef::as_ref), Some("paid"));
 }
 
 #[test]
@@ -317,4 +318,14 @@ fn a_cancel_that_overtakes_its_create_leaves_a_tombstone() {
     let mut foreign = new_ticket("early", Channel::Chat);
     foreign.connector = connector_id("soc");
     assert!(matches!(world.refused(Command::CreateTicket(Box::new(foreign))), Reject::AlreadyExists { .. }));
+}
+
+#[test]
+fn a_tombstone_is_of_a_channel_that_its_connector_is_told_of() {
+    let mut world = World::open();
+    let missing = Missing { name: TicketName::parse("early").expect("a name"), connector: Some(connector_id("tel")) };
+    let early = ticket_id("early");
+    let reason = CancelReason::CustomerLeft;
+    world.call(Command::CancelTicket { ticket: early, reason, missing: Some(missing) });
+    assert_eq!(world.ticket(early).channel, Channel::Phone);
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use handoff::domain::agent::Declared;
-use handoff::domain::event::Actor;
-use handoff::domain::id::{LegId, TicketId};
+use handoff::domain::event::{Actor, Body, NotificationReason};
+use handoff::domain::id::{AgentId, LegId, TicketId};
 use handoff::domain::leg::{EndedBy, ExclusionReason, LegRole, LegState};
 use handoff::domain::offer::{DeclineReason, OfferEnd, RevokeReason};
 use handoff::domain::requirement::{Channel, Pool, Requirement};
@@ -12,7 +12,7 @@ use handoff::domain::ticket::{
     Axis, EscalationReason, Infeasibility, OnUnavailable, Release, Target, TicketState, TransferState,
 };
 use handoff::routing::command::{Answer, AssignMode, Command, NewEscalation, NewTransfer, ProfilePatch};
-use handoff::routing::reject::Reject;
+use handoff::routing::reject::{Reject, Visited};
 
 use super::desk::{agent_id, euros, need, queue_id};
 use super::world::{World, set_state};
@@ -44,7 +44,7 @@ pub fn assign(ticket: TicketId, agent: &str, mode: AssignMode) -> Command {
     Command::AssignTicket { ticket, agent: agent_id(agent), mode, reason: Arc::from("now") }
 }
 
-fn escalation(ticket: TicketId, axis: Axis, requirement: Requirement) -> Command {
+pub fn escalation(ticket: TicketId, axis: Axis, requirement: Requirement) -> Command {
     let escalation = NewEscalation {
         axis,
         reason: EscalationReason::InsufficientKnowledge,
@@ -229,9 +229,13 @@ fn a_named_agent_who_cannot_take_it_is_refused_unless_it_may_wait() {
     assert!(matches!(refused, Reject::AgentUnavailable { .. }), "{refused:?}");
     let fallback = NewTransfer { on_unavailable: OnUnavailable::Fallback, ..transfer(Target::Agent(agent_id("bob"))) };
     let refused = world.refused(send(ticket, fallback));
-    assert!(matches!(refused, Reject::Unsupported { field: "on_unavailable", .. }), "{refused:?}");
+    assert!(matches!(refused, Reject::AgentUnavailable { .. }), "an agent without a team: {refused:?}");
     let refused = world.refused(to_agent(ticket, "ann", Release::Now));
     assert!(matches!(refused, Reject::Invalid(_)), "{refused:?}");
+    let other = world.create("other", Channel::Phone, |_| {});
+    world.handle(other, "cas");
+    let refused = world.refused(to_agent(ticket, "cas", Release::AfterConfirm));
+    assert_eq!(refused, Reject::NoRoom { agent: agent_id("cas") }, "on duty, but full");
 }
 
 #[test]
@@ -302,7 +306,7 @@ fn a_to_b_to_a_inside_half_an_hour_is_refused_unless_somebody_gives_a_reason() {
     world.call(world.accept(offer, "", true));
     world.pass(30 * 60 - 1);
     let refused = world.refused(to_agent(chat, "ann", Release::AfterConfirm));
-    assert_eq!(refused, Reject::PingPong { visited: "agent ann".into(), at });
+    assert_eq!(refused, Reject::PingPong { visited: Visited::Agent(agent_id("ann")), at });
     let back = NewTransfer { override_reason: Arc::from("knows her"), ..transfer(Target::Agent(agent_id("ann"))) };
     world.call(send(chat, back));
     decline(&mut world, chat, "ann");
@@ -335,10 +339,28 @@ fn the_transfer_after_five_hops_is_an_escalation_to_the_terminal_destination() {
         world.call(world.accept(offer, "", true));
     }
     assert_eq!(world.ticket(chat).hops, 5);
+    let told = notifications(&world);
+    assert_eq!(told, [(NotificationReason::HopLimitNear, Some(agent_id("ann")), 3, 5)], "once, at the soft limit");
     let answer = world.call(to_agent(chat, "hal", Release::AfterConfirm));
     assert!(matches!(answer, Answer::Escalated { .. }), "{answer:?}");
     let row = world.ticket(chat);
     assert_eq!((&row.queue, row.effective.min_tier, row.terminal_visits), (&queue_id("last"), Some(2), 1));
+    let told = notifications(&world);
+    assert_eq!(told[1..], [(NotificationReason::HopLimitReached, Some(agent_id("ann")), 6, 5)]);
+    // Whoever escalates gets there too, and is told so by where it went.
+    let answer = world.call(escalation(chat, Axis::Functional, need("vpn", 2)));
+    assert!(matches!(answer, Answer::Escalated { .. }), "{answer:?}");
+    let last = world.ticket(chat).transfers.last().expect("a hand-over");
+    assert_eq!((last.axis, &last.target), (Some(Axis::Hierarchical), &Target::Queue(queue_id("last"))));
+}
+
+/// Every notification so far: what, to whom, hops and limit.
+fn notifications(world: &World) -> Vec<(NotificationReason, Option<AgentId>, u8, u8)> {
+    let told = world.log.iter().filter_map(|event| match &event.body {
+        Body::Notified { reason, owner, hops, limit } => Some((*reason, owner.clone(), *hops, *limit)),
+        _ => None,
+    });
+    told.collect()
 }
 
 #[test]
@@ -354,6 +376,19 @@ fn a_functional_escalation_adds_expertise_and_never_authority() {
     assert_eq!((row.functional_level, row.hierarchical_level, row.hops, row.priority), (1, 0, 1, 10));
     assert_eq!(row.handler(), Some(&agent_id("ann")), "kept until the target is confirmed");
     assert_eq!(world.pending(ticket).role, LegRole::Escalation);
+    assert_eq!(row.transfers[0].axis, Some(Axis::Functional));
+}
+
+#[test]
+fn an_escalation_counts_one_hop_and_its_hand_over_no_other() {
+    let mut world = World::open();
+    let ticket = call_with(&mut world, "ann");
+    world.call(escalation(ticket, Axis::Functional, need("vpn", 8)));
+    let offer = world.propose(ticket, &["bob"])[0];
+    world.call(world.accept(offer, "", true));
+    let row = world.ticket(ticket);
+    assert_eq!((row.handler(), row.hops), (Some(&agent_id("bob")), 1));
+    assert_eq!(row.transfers[0].state, TransferState::Completed);
 }
 
 #[test]
@@ -387,6 +422,25 @@ fn a_second_axis_joins_the_leg_of_the_first() {
 }
 
 #[test]
+fn a_second_axis_that_nobody_has_beside_the_first_is_refused_by_that_name() {
+    let mut world = World::open();
+    let ticket = call_with(&mut world, "ann");
+    let hold = || Requirement { authorities: [(Arc::from("legal_hold"), None)].into(), ..Requirement::default() };
+    world.call(escalation(ticket, Axis::Functional, need("billing", 8)));
+    assert_eq!(world.refused(escalation(ticket, Axis::Hierarchical, hold())), Reject::NobodyHasBoth);
+    let nobody = Requirement { authorities: [(Arc::from("hire"), None)].into(), ..Requirement::default() };
+    assert_eq!(world.refused(escalation(ticket, Axis::Hierarchical, nobody)), Reject::NobodyFits);
+    // Alone it is no question of both.
+    world.pass(2 * 3_600);
+    world.call(escalation(ticket, Axis::Hierarchical, hold()));
+    let other = world.create("o", Channel::Chat, |_| {});
+    world.handle(other, "bob");
+    world.call(to_agent(other, "cas", Release::AfterConfirm));
+    let refused = world.refused(escalation(other, Axis::Hierarchical, hold()));
+    assert!(matches!(refused, Reject::TicketState { .. }), "a transfer under way is not joined: {refused:?}");
+}
+
+#[test]
 fn an_escalation_nobody_takes_leaves_the_ticket_where_it_was() {
     let mut world = World::open();
     let ticket = call_with(&mut world, "ann");
@@ -396,6 +450,7 @@ fn an_escalation_nobody_takes_leaves_the_ticket_where_it_was() {
     let row = world.ticket(ticket);
     assert_eq!((row.handler(), row.priority), (Some(&agent_id("ann")), 10));
     assert_eq!((&row.effective, &row.queue), (&Requirement::default(), &queue_id("phone")));
+    assert_eq!((row.functional_level, row.hierarchical_level, row.hops), (1, 1, 2), "what was asked for stays said");
 }
 
 #[test]

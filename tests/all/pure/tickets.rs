@@ -113,7 +113,10 @@ fn what_a_catalogue_lists_is_enforced() {
     policy.catalogue.break_reasons = Some([Arc::from("lunch")].into());
     policy.catalogue.wrap_up_codes = Some([Arc::from("ok")].into());
     let typo = refused_create(&mut world, |new| new.requirement = need("vnp", 1));
-    assert_eq!(fields(typo), ["ticket.requirement.skills[0].skill"]);
+    assert_eq!(fields(typo), ["ticket.requirement.skills[skill=vnp]"]);
+    let profile = super::desk::profile(1, &[("abc", 1), ("vnp", 1), ("vpn", 1)]);
+    let agent = world.refused(Command::CreateAgent { agent: agent_id("new"), profile: Box::new(profile) });
+    assert_eq!(fields(agent), ["agent.skills[skill=abc]", "agent.skills[skill=vnp]"]);
     world.create("open", Channel::Chat, |new| new.category = Arc::from("anything"));
     let nap = world.refused(set_state("ann", Declared::Break { reason: Arc::from("nap") }));
     assert_eq!(fields(nap), ["break_reason"]);

@@ -66,6 +66,12 @@ impl Scene<'_> {
                 let drawn = transfer(desk, self.ticket?, &self.moved()?);
                 Payload::Transfer(pb::TransferDecision { transfer: Some(drawn) })
             }
+            Body::Notified { reason, owner, hops, limit } => Payload::Notification(pb::NotificationDecision {
+                reason: reason.number(),
+                owner: agent_name(desk, owner.as_ref()),
+                hop_count: u32::from(*hops),
+                hop_limit: u32::from(*limit),
+            }),
             Body::Held { hold: held } => Payload::Held(pb::HeldDecision { hold: Some(hold(desk, held)) }),
             _ => self.offer_payload().or_else(|| self.ending())?,
         })

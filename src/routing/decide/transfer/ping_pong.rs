@@ -2,7 +2,7 @@
 
 use crate::domain::ticket::{Placing, Target, Ticket, Visit};
 use crate::routing::decide::draft::Draft;
-use crate::routing::reject::Reject;
+use crate::routing::reject::{Reject, Visited};
 
 /// Refuses A to B to A inside the policy's time, and a (queue, tier) that was left, unless the needs are others now.
 pub(super) fn check(draft: &Draft<'_>, ticket: &Ticket, target: &Target, place: &Placing) -> Result<(), Reject> {
@@ -19,9 +19,9 @@ pub(super) fn check(draft: &Draft<'_>, ticket: &Ticket, target: &Target, place: 
     match earlier {
         None => Ok(()),
         Some(visit) => {
-            let agent = visit.agent.as_ref().map(|agent| format!("agent {agent}"));
-            let queue = || format!("queue {} at tier {}", place.queue, place.effective.min_tier.unwrap_or(1));
-            Err(Reject::PingPong { visited: agent.unwrap_or_else(queue), at: visit.at })
+            let (queue, tier) = (place.queue.clone(), place.effective.min_tier.unwrap_or(1));
+            let visited = visit.agent.clone().map_or(Visited::Place { queue, tier }, Visited::Agent);
+            Err(Reject::PingPong { visited, at: visit.at })
         }
     }
 }
