@@ -144,12 +144,12 @@ impl<'a> Batch<'a, '_> {
         }
     }
 
-<<<<<<< HEAD
     /// Whether the leg exists: its own advance then settles whatever is held for it.
     fn has_leg(&self, desk: &DeskKey, id: LegId) -> bool {
         let ticket = self.layers.get(desk).and_then(|rows| rows.tickets.get(&id.ticket));
         ticket.is_some_and(|ticket| ticket.leg(id.leg).is_some())
-=======
+    }
+
     fn own(&mut self, desk: &DeskKey, command: &Command) -> Verdict {
         let Command::Diagnose { leg, leg_ver, .. } = command else {
             return self.decide(desk, command, &Actor::System);
@@ -159,7 +159,6 @@ impl<'a> Batch<'a, '_> {
         let Some((leg_ver, infeasibility)) = news else { return Verdict::Rejected(Reject::Stale) };
         let command = Command::Diagnose { leg: *leg, leg_ver, infeasibility: Some(infeasibility) };
         self.decide(desk, &command, &Actor::System)
->>>>>>> calls
     }
 
     fn call(&mut self, at: usize, call: &Call, held: Option<&Reservation>) -> Verdict {
