@@ -1,6 +1,8 @@
 # The two commands are `make demo` and `make test`. Everything they build or install lies under target/.
 
 SHELL := /bin/bash
+# A phase that pipes its output fails with its first command.
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test phases lint fmt
@@ -45,7 +47,10 @@ phases:
 	$(call phase,docs,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps)
 	$(call phase,tests,cargo test $(CARGO_FLAGS))
 	$(call phase,smoke,$(PYTHON) tests/clients/smoke.py)
-	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10)
+	$(call phase,tour,examples/tour.sh >/dev/null)
+	$(call phase,demo,target/release/handoff demo | tail -40)
+	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10 --client-kills 10)
+	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
 
 lint: ## Formatting, clippy, rustdoc, buf and the house rules, without the other tests
 	scripts/prerequisites.sh

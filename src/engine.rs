@@ -65,6 +65,8 @@ struct Inner<S, A> {
     lost: Mutex<BTreeMap<(DeskKey, AgentNo), u64>>,
     /// Acknowledgements that are not saved yet.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
+    /// Held while they are saved.
+    saving_acks: tokio::sync::Mutex<()>,
     /// Timers and sweeps, and the switch that ends them.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     stop: Trigger,
@@ -112,6 +114,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             suspects: Mutex::default(),
             lost: Mutex::default(),
             acks: Mutex::default(),
+            saving_acks: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),
             stop,
             broken: switch(),
@@ -219,7 +222,9 @@ impl<S: Store, A: Availability> Inner<S, A> {
         .flatten()
     }
 
+    /// When it returns, what was acknowledged before is saved, or waits for the next try.
     async fn save_acks(&self) {
+        let _one_at_a_time = self.saving_acks.lock().await;
         let acks = std::mem::take(&mut *self.acks.lock().unwrap_or_else(PoisonError::into_inner));
         if acks.is_empty() {
             return;

@@ -173,19 +173,14 @@ impl<S: Store, A: Availability> Engine<S, A> {
         *known = seq.max(*known);
     }
 
-    /// The last decision that the connector acknowledged, saved or about to be.
+    /// The last decision that the connector acknowledged. It is saved before it is told: what was told must not fall, and
+    /// what is in memory alone would with a crash.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<u64, Failure> {
-        let waiting = || {
-            let acks = self.inner.acks.lock().unwrap_or_else(PoisonError::into_inner);
-            acks.get(&(desk.clone(), connector.clone())).copied().unwrap_or(0)
-        };
-        // Asked before and after: one that is saved meanwhile is in neither of the two places only.
-        let before = waiting();
-        let saved = self.inner.store.acked(desk, connector).await.map_err(|error| Failure::of_store(&error))?;
-        Ok(saved.max(before).max(waiting()))
+        self.inner.save_acks().await;
+        self.inner.store.acked(desk, connector).await.map_err(|error| Failure::of_store(&error))
     }
 }
 

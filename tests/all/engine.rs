@@ -242,3 +242,17 @@ async fn a_restart_builds_the_view_again_and_goes_on() {
     room.until(second.id, "an offer after the restart", |ticket| pending_agent(ticket).is_some()).await;
     assert!(room.folder.path().exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_was_told_is_in_the_store() {
+    let room = Room::furnished().await;
+    let id = connector().id;
+    room.engine.store().subscribe(&room.desk, &id).await.expect("a subscription");
+    for seq in 1..=100 {
+        room.engine.ack(&room.desk, &id, seq);
+        let told = room.engine.acked(&room.desk, &id).await.expect("the store answers");
+        // A crash at this moment would leave just this.
+        let stored = room.engine.store().acked(&room.desk, &id).await.expect("the store answers");
+        assert_eq!((told, stored), (seq, seq));
+    }
+}

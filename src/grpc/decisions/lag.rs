@@ -28,7 +28,8 @@ pub(super) async fn position<S: Store, A: Availability>(
     let acked = acked.map_err(|failure| of_failure(failure, &About::desk(desk)))?;
     Ok(pb::ConnectorLag {
         acked_seq: Some(acked),
-        head_seq: Some(head),
+        // The head was read first, and what came after it may be acknowledged by now.
+        head_seq: Some(head.max(acked)),
         pending_count: None,
         oldest_pending_time: None,
     })
