@@ -35,13 +35,12 @@ async fn every_decision_record_of_a_demonstration_is_what_the_documents_say_of_t
     let (_trigger, interrupted) = shutdown::switch();
     let clock = service.engine.clock().clone();
     let ending = Box::pin(demo::run(&play, clock, Entropy::seeded(3), output, interrupted)).await;
-    assert_eq!(ending.expect("it is played to its end"), Ending::Good, "{}", printed.verdict());
-
     let key = DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("demo").expect("a name") };
     let past = Past::read(service.engine.store(), key).await;
     let mut audit = Audit::default();
     past.walk(|ticket, moments, entry| audit.entry(ticket, moments, entry));
     audit.conclude();
+    assert_eq!(ending.expect("it is played to its end"), Ending::Good, "{}", printed.verdict());
     service.stop().await;
 }
 
@@ -52,7 +51,8 @@ struct Printed(Arc<Mutex<Vec<u8>>>);
 impl Printed {
     fn verdict(&self) -> String {
         let text = String::from_utf8_lossy(&self.0.lock().expect("nobody panics while printing")).into_owned();
-        text.lines().last().unwrap_or_default().to_owned()
+        let verdict = text.rfind("\"verdict\"").unwrap_or(0);
+        text[verdict..].to_owned()
     }
 }
 

@@ -137,3 +137,26 @@ async fn when_a_connector_has_nobody_subscribed_its_calls_wait_and_say_so() {
     ann.beat().await;
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_of_one_channel_is_told_of_the_cancel_that_overtook_its_create() {
+    let service = Service::start().await;
+    let mut stage = Stage::set(&service).await;
+    let channels = vec![pb::Channel::Chat.into()];
+    stage.connector = stage.connect("chat", pb::Connector { channels, ..Default::default() }).await;
+    let mut stream = Subscription::open(&mut stage).await;
+    let name = format!("{}/tickets/early", stage.desk);
+    let cancel = pb::CancelTicketRequest {
+        name: name.clone(),
+        reason: pb::CancelReason::CustomerLeft.into(),
+        allow_missing: true,
+        connector: stage.connector.clone(),
+        ..Default::default()
+    };
+    assert_eq!(ok!(stage.clients.tickets.cancel_ticket(cancel)).state(), pb::TicketState::Cancelled);
+    let told = stream.until(|decision| matches!(decision.payload, Some(pb::decision::Payload::Cancelled(_)))).await;
+    assert_eq!((told.ticket, told.ticket_seq), (name, 1));
+    let create = pb::CreateTicketRequest { ticket_id: "early".into(), ..stage.create(chat()) };
+    assert_eq!(ok!(stage.clients.tickets.create_ticket(create)).state(), pb::TicketState::Cancelled);
+    service.stop().await;
+}

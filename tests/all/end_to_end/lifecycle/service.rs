@@ -163,7 +163,7 @@ async fn a_service_that_stops_lets_calls_end_and_refuses_those_that_come_after()
     let folder = service.stop().await;
     let ends = async {
         loop {
-            if let Err(ended) = subscription.next().await {
+            if let Err(ended) = subscription.next_unacknowledged().await {
                 return ended.code();
             }
         }
