@@ -3,6 +3,7 @@
 use super::Fault;
 use crate::domain::id::DeskKey;
 use crate::domain::offer::{OfferEnd, OfferState};
+use crate::domain::time::Time;
 use crate::grpc::name::{self, AgentRef, ConnectorRef, Kind, LegRef, OfferRef, TicketRef};
 use crate::grpc::render;
 use crate::grpc::words::Word;
@@ -133,17 +134,7 @@ fn agents(reject: Reject, about: &About) -> Fault {
             let fault = Fault::new(ErrorReason::AgentUnavailable, format!("{agent} is not available: {why}"));
             fault.with("agent", agent).with("cause", why)
         }
-        Reject::PingPong { visited, at } => {
-            let time = render::rfc3339(at);
-            let visited = match visited {
-                Visited::Agent(agent) => about.agent_name(&agent),
-                Visited::Place { queue, tier } => format!("queue {queue} at tier {tier}"),
-            };
-            let message = format!(
-                "{visited} had the ticket at {time}: change what is needed, or give an override_reason as a supervisor"
-            );
-            Fault::new(ErrorReason::PingPong, message).with("visited", visited).with("visit_time", time)
-        }
+        Reject::PingPong { visited, at } => ping_pong(visited, at, about),
         Reject::NobodyFits => {
             Fault::new(ErrorReason::NobodyFits, "nobody on the desk has what is asked for; ask for less")
         }
@@ -178,6 +169,18 @@ fn agents(reject: Reject, about: &About) -> Fault {
             Fault::new(ErrorReason::Internal, "internal error; it was logged")
         }
     }
+}
+
+fn ping_pong(visited: Visited, at: Time, about: &About) -> Fault {
+    let time = render::rfc3339(at);
+    let visited = match visited {
+        Visited::Agent(agent) => about.agent_name(&agent),
+        Visited::Place { queue, tier } => format!("queue {queue} at tier {tier}"),
+    };
+    let message = format!(
+        "{visited} had the ticket at {time}: change what is needed, or give an override_reason as a supervisor"
+    );
+    Fault::new(ErrorReason::PingPong, message).with("visited", visited).with("visit_time", time)
 }
 
 fn wrong_state(about: &About, state: &'static str, needed: &str) -> Fault {

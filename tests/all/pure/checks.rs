@@ -97,7 +97,7 @@ fn capacity(world: &World, before: &Before, agent: &Agent) -> Checked {
 }
 
 fn numbers(ticket: &Ticket, known: Option<&Ticket>) -> Checked {
-    let dense = ticket.legs.iter().zip(1_u8..).all(|(leg, n)| leg.n == n);
+    let dense = ticket.legs.iter().zip(1_u32..).all(|(leg, n)| u32::from(leg.n) == n);
     hold!(dense, "leg numbers are not dense: {ticket:?}");
     let offers: Vec<_> = ticket.legs.iter().flat_map(|leg| &leg.offers).map(|offer| offer.id).collect();
     let distinct: BTreeSet<_> = offers.iter().collect();

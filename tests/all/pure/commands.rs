@@ -122,7 +122,9 @@ fn create(world: &World, a: u8, b: u8, c: u8) -> Command {
     let name = if a.is_multiple_of(16) { "t0".to_owned() } else { format!("t{}", world.trace.len()) };
     let mut new = new_ticket(&name, one(Channel::ALL, a / 16));
     new.requirement = any_need(b);
-    new.connector = connector_id(if c % 32 == 1 { "mon" } else { one(["tel", "web", "soc"], c) });
+    // Mostly one that serves the channel.
+    let second = if new.channel == Channel::Phone || c % 16 == 3 { "tel" } else { "web" };
+    new.connector = connector_id(if c % 32 == 1 { "mon" } else { one([second, "web", "soc"], c) });
     new.priority = (c.is_multiple_of(3)).then_some(c % 101);
     if c.is_multiple_of(5) {
         new.preferred = vec![any_agent(c / 5)];

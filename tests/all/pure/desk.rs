@@ -71,7 +71,7 @@ pub fn policy() -> Policy {
     policy
 }
 
-/// `tel` confirms calls, `web` confirms nothing, `soc` confirms chats, `mon` only watches.
+/// `tel` serves and confirms calls alone, `web` confirms nothing, `soc` confirms chats, `mon` only watches.
 pub fn connectors() -> Vec<Connector> {
     let connector = |name: &str, reach, confirmation: &[(Channel, bool)]| Connector {
         id: connector_id(name),
@@ -88,7 +88,7 @@ pub fn connectors() -> Vec<Connector> {
         away: false,
     };
     vec![
-        Connector { channels: [Channel::Phone].into(), ..connector("tel", Reach::Own, &[]) },
+        connector("tel", Reach::Own, &[]),
         connector("web", Reach::Own, &[(Channel::Phone, false)]),
         connector("soc", Reach::Own, &[(Channel::Chat, true)]),
         connector("mon", Reach::Desk, &[]),
@@ -106,7 +106,7 @@ pub fn profile(tier: u8, held: &[(&str, u8)]) -> Profile {
 pub fn with_endpoint(mut profile: Profile, channel: Channel, accepts: Accepts) -> Profile {
     profile.endpoints.push(Endpoint {
         channel,
-        connector: connector_id("tel"),
+        connector: connector_id(if channel == Channel::Phone { "tel" } else { "web" }),
         address: Arc::from("sip:1"),
         accepts,
         reachability: Reachability::Reachable,
