@@ -10,7 +10,7 @@ use crate::harness::stage::{Stage, request_id};
 use crate::harness::{Service, eventually};
 
 /// A desk where two hops are the limit, and a chat that `anna` has.
-async fn chat_ofanna(service: &Service) -> (Stage, OnDuty, String) {
+async fn chat_of_anna(service: &Service) -> (Stage, OnDuty, String) {
     let mut stage = Stage::set(service).await;
     let policy = pb::Policy {
         name: format!("{}/policy", stage.desk),
@@ -53,7 +53,7 @@ fn reason(status: &Status) -> String {
 #[tokio::test]
 async fn a_transfer_past_the_hop_limit_says_that_it_was_redirected() {
     let service = Service::start().await;
-    let (mut stage, anna, ticket) = chat_ofanna(&service).await;
+    let (mut stage, _anna, ticket) = chat_of_anna(&service).await;
     for id in ["bert", "carl"] {
         let mut agent = stage.agent(id).ready().await;
         let moved = stage.clients.tickets.transfer_ticket(to(&ticket, &agent)).await.expect("moved").into_inner();
@@ -81,7 +81,7 @@ async fn a_transfer_past_the_hop_limit_says_that_it_was_redirected() {
 #[tokio::test]
 async fn a_named_target_that_is_full_is_capacity_and_its_team_takes_over_if_asked() {
     let service = Service::start().await;
-    let (mut stage, anna, ticket) = chat_ofanna(&service).await;
+    let (mut stage, anna, ticket) = chat_of_anna(&service).await;
     let of_team = |profile: &mut pb::Agent| profile.team = "net".into();
     let small = |profile: &mut pb::Agent| {
         profile.team = "net".into();

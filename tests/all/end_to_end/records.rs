@@ -115,7 +115,7 @@ impl Audit {
         let at = usize::try_from(record.roster_seq).expect("a small log");
         let moment = moments.get(at).ok_or_else(|| format!("is made of a later log: {at}"))?;
         let need = Need { moment, ticket, leg };
-        let mut judged = need.judge(record);
+        let mut judged = need.judge(record)?;
         same(&record.policy_rev, &ticket.policy_rev, "the policy's revision")?;
         same(&record.preferred, &leg.prefer, "the preference")?;
         same(&record.order.band, &ticket.band, "the band")?;

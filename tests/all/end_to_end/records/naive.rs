@@ -66,14 +66,17 @@ impl Judged<'_> {
 }
 
 impl<'a> Need<'a> {
-    fn lane(&self) -> &'a LaneKey {
-        self.moment.lanes.get(self.leg.lane).expect("the lane of a leg that waits is live")
+    fn lane(&self) -> Result<&'a LaneKey, String> {
+        let lane = self.moment.lanes.get(self.leg.lane);
+        lane.map(AsRef::as_ref).ok_or_else(|| format!("lane {:?} is not live", self.leg.lane))
     }
 
     /// Who fits, judged by the log; what it cannot know (loads with reservations, who is held back) is the record's word.
-    pub fn judge(&self, record: &DecisionRecord) -> Vec<Judged<'a>> {
-        let lane = self.lane();
-        assert_eq!(record.strategy, lane.strategy);
+    pub fn judge(&self, record: &DecisionRecord) -> Result<Vec<Judged<'a>>, String> {
+        let lane = self.lane()?;
+        if record.strategy != lane.strategy {
+            return Err(format!("{:?} is not the strategy of the lane", record.strategy));
+        }
         let asked: BTreeSet<&str> = self
             .moment
             .lanes
@@ -100,7 +103,7 @@ impl<'a> Need<'a> {
                 strategy: lane.strategy,
             })
         });
-        judged.collect()
+        Ok(judged.collect())
     }
 
     /// Whom the leg waits for alone: named, on duty and not excluded.
