@@ -8,6 +8,7 @@ mod batch;
 pub mod call;
 mod desk;
 mod handle;
+mod past;
 mod rebuild;
 mod tables;
 mod timers;

@@ -90,6 +90,8 @@ pub enum Error {
     Broken(Box<Status>),
 }
 
+/// Late heartbeats of a hundred from which on the reader is told.
+const TOO_LATE: u32 = 5;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Plays it on the service at `play.server`. The service's clock must run at the rate of `clock`. Ends early when
@@ -172,6 +174,15 @@ fn conclude(stage: &Stage, played: &Played) {
         if printer.is_json() {
             return printer.block(&format!("{}\n", tally.as_json(verdict, overtaken, &unexpected)));
         }
-        printer.block(&tally.render(verdict, overtaken, &unexpected, printer))
+        printer.block(&tally.render(verdict, overtaken, &unexpected, printer))?;
+        let late = stage.pulse.late_percent();
+        if late < TOO_LATE {
+            return Ok(());
+        }
+        printer.block(&format!(
+            "\nThis machine could not keep up with rate {}: {late} of 100 heartbeats were late. Offers were missed for that;\n\
+             the verdict is not touched. A lower --rate gives people time.\n",
+            stage.clock.rate(),
+        ))
     });
 }

@@ -67,7 +67,8 @@ pub enum Verdict {
 pub struct Candidate {
     pub agent: AgentId,
     pub verdict: Verdict,
-    pub fit: Fit,
+    /// `None`: does not fit, and was chosen by name.
+    pub fit: Option<Fit>,
     /// Percent of the fuller pool.
     pub load: u16,
     /// Since the last accepted work; `None`: never had any.

@@ -133,7 +133,7 @@ impl<'a> Batch<'a, '_> {
                 }
                 verdict
             }
-            Task::Own { desk, command } => self.decide(desk, command, &Actor::System),
+            Task::Own { desk, command } => self.own(desk, command),
             Task::Propose { desk, reservation } => {
                 let verdict = self.propose(desk, reservation);
                 if !matches!(verdict, Verdict::Answered(_)) {
@@ -148,6 +148,17 @@ impl<'a> Batch<'a, '_> {
     fn has_leg(&self, desk: &DeskKey, id: LegId) -> bool {
         let ticket = self.layers.get(desk).and_then(|rows| rows.tickets.get(&id.ticket));
         ticket.is_some_and(|ticket| ticket.leg(id.leg).is_some())
+    }
+
+    fn own(&mut self, desk: &DeskKey, command: &Command) -> Verdict {
+        let Command::Diagnose { leg, leg_ver, .. } = command else {
+            return self.decide(desk, command, &Actor::System);
+        };
+        // What was found out a commit ago may be old: it is said of the log before this batch, or not at all.
+        let news = self.states.get(desk).and_then(|state| state.news(*leg)).filter(|(ver, _)| ver == leg_ver);
+        let Some((leg_ver, infeasibility)) = news else { return Verdict::Rejected(Reject::Stale) };
+        let command = Command::Diagnose { leg: *leg, leg_ver, infeasibility: Some(infeasibility) };
+        self.decide(desk, &command, &Actor::System)
     }
 
     fn call(&mut self, at: usize, call: &Call, held: Option<&Reservation>) -> Verdict {
@@ -237,6 +248,8 @@ impl<'a> Batch<'a, '_> {
         let Some(state) = self.states.get(desk) else { return Verdict::Rejected(Reject::Stale) };
         let Some(ticket) = rows.tickets.get(&held.leg.ticket) else { return Verdict::Rejected(Reject::Stale) };
         let Some(leg) = ticket.leg(held.leg.leg) else { return Verdict::Rejected(Reject::Stale) };
+        // Too long ago to say why: refused, it is chosen anew.
+        let Some(past) = state.past.at(held.cursor) else { return Verdict::Rejected(Reject::Stale) };
         let numbers: Vec<AgentNo> = held.agents.iter().map(|(number, _)| *number).collect();
         let choice = Choice {
             agents: &numbers,
@@ -244,6 +257,7 @@ impl<'a> Batch<'a, '_> {
             ahead: held.ahead,
             held_back: &held.held_back,
             loads: &held.loads,
+            past: &past,
             seq: held.cursor,
         };
         let record = explain(&state.roster, ticket, leg, &choice, self.loaded.now);

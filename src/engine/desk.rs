@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::past::Past;
 use super::view;
 use crate::availability::Change;
 use crate::domain::agent::Agent;
@@ -58,6 +59,8 @@ pub(super) struct DeskState {
     pub epoch: u64,
     pub roster: Roster,
     pub waiters: Waiters,
+    /// The agents before the latest commits.
+    pub past: Past,
     open_legs: BTreeMap<LaneNo, u32>,
     /// Since when nothing uses a lane, or a group.
     idle_lanes: BTreeMap<LaneNo, Time>,
@@ -73,6 +76,7 @@ impl DeskState {
             epoch,
             roster: Roster::default(),
             waiters: Waiters::default(),
+            past: Past::default(),
             open_legs: BTreeMap::new(),
             idle_lanes: BTreeMap::new(),
             idle_groups: BTreeMap::new(),
@@ -95,11 +99,21 @@ impl DeskState {
             followed.to_diagnose.extend(self.waiters.of_connector(&connector));
             followed.change.connectors.push((connector, away));
         }
+        let mut regrouped = changed.tables;
         for agent in changed.agents {
             followed.change.agents.push(view::of_agent(&agent));
+            let before = self.roster.agent(agent.number).cloned();
+            let belongs = |row: &Agent| (row.group, row.deleted);
+            regrouped |= before.as_deref().map(belongs) != Some(belongs(&agent));
+            if let Some(before) = before {
+                self.past.keep(head, before);
+            }
             for lane in self.roster.put(agent) {
                 followed.to_diagnose.extend(self.waiters.of_lane(lane));
             }
+        }
+        if regrouped {
+            self.past.forget(head);
         }
         for moved in &changed.tickets {
             self.follow_ticket(moved, &mut followed, now);
@@ -180,6 +194,7 @@ impl DeskState {
     pub fn load(&mut self, agents: Vec<Arc<Agent>>) -> Change {
         self.roster = Roster::default();
         self.waiters = Waiters::default();
+        self.past.forget(self.head);
         self.open_legs.clear();
         let mut change = Change::default();
         self.follow_tables(&mut change);

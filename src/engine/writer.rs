@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Inner;
-use super::batch::{self, Decided, Outcome, Task, Verdict};
+use super::batch::{self, Decided, MAX_INTERNS, Outcome, Task, Verdict};
 use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
 use super::rebuild::Rebuilt;
@@ -27,8 +27,6 @@ use crate::store::{Committed, MAX_BATCH, Request, Store};
 
 /// Calls that wait for the writer. The class decides how far up it may fill: work that ends something always finds room.
 pub(super) const QUEUE: usize = 8_192;
-/// How often a call is decided again after lanes or groups were interned for it.
-const MAX_INTERNS: u8 = 3;
 /// How often idle lanes and groups are looked for.
 const RETIRE_EVERY: Span = Span::from_mins(1);
 /// What an overloaded or cut-off caller is told to wait.

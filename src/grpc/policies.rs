@@ -12,7 +12,7 @@ use super::status::{self, About, Fault};
 use crate::availability::Availability;
 use crate::domain::id::DeskKey;
 use crate::engine::{Call, Engine};
-use crate::policy::parse::{Diagnostic, Parsed, Severity, parse};
+use crate::policy::parse::{Diagnostic, MAX_SOURCE_BYTES, Parsed, Severity, parse};
 use crate::proto::handoff::v1 as pb;
 use crate::proto::handoff::v1::ErrorReason;
 use crate::proto::handoff::v1::policy_service_server::PolicyService;
@@ -21,7 +21,6 @@ use crate::routing::reject::{Reject, Violation};
 use crate::routing::workset::Scope;
 use crate::store::{PolicyRow, Store};
 
-const SOURCE_BYTES: usize = 256 * 1024;
 const NOTE_CHARACTERS: usize = 2_000;
 
 pub struct Policies<S, A> {
@@ -164,7 +163,7 @@ fn source(form: &mut Form, field: &str, text: &str) -> Arc<str> {
     if text.trim().is_empty() {
         form.refuse(field, "is required, the policy as YAML");
     }
-    form.prose(field, text, SOURCE_BYTES)
+    form.prose(field, text, MAX_SOURCE_BYTES)
 }
 
 /// POLICY_INVALID with what is wrong in a source, where, and what would be right.

@@ -20,7 +20,7 @@ use crate::yaml::{self, Bounds};
 const BOUNDS: Bounds = Bounds { bytes: MAX_SOURCE_BYTES, depth: 32, nodes: 50_000 };
 
 /// The largest source that is read.
-pub const MAX_SOURCE_BYTES: usize = 256 * 1_024;
+pub const MAX_SOURCE_BYTES: usize = 240 * 1_024;
 
 /// Findings listed for one source. Whoever has more mistakes than this corrects these first.
 const MAX_DIAGNOSTICS: usize = 200;

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::roster::Roster;
 use crate::domain::agent::{Agent, Declared};
@@ -27,6 +28,8 @@ pub struct Choice<'a> {
     pub held_back: &'a [(AgentNo, Unfit)],
     /// Percent of the fuller pool of agents for whom proposals were under way, those counted in.
     pub loads: &'a [(AgentNo, u16)],
+    /// Agents whose rows have changed since, as they were.
+    pub past: &'a BTreeMap<AgentNo, Arc<Agent>>,
     /// The log up to here is all that was known.
     pub seq: u64,
 }
@@ -65,7 +68,8 @@ pub fn explain(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>,
 
 /// What keeps the desk's agents from a waiting leg, by the first condition that does.
 pub fn kept_from(roster: &Roster, ticket: &Ticket, leg: &Leg, held_back: &[(AgentNo, Unfit)]) -> Vec<(Unfit, u32)> {
-    let choice = Choice { agents: &[], trigger: Trigger::LegArrived, ahead: 0, held_back, loads: &[], seq: 0 };
+    let (trigger, past) = (Trigger::LegArrived, BTreeMap::new());
+    let choice = Choice { agents: &[], trigger, ahead: 0, held_back, loads: &[], past: &past, seq: 0 };
     explain(roster, ticket, leg, &choice, Time::default()).unfit.into_iter().collect()
 }
 
@@ -88,14 +92,21 @@ pub fn unfit(agent: &Agent, leg: &Leg, channel: Channel) -> Option<Unfit> {
     }
 }
 
-/// Everybody who fits the leg's lane, in order of choice, numbered from 1.
+/// Everybody who fits the leg's lane, in order of choice, numbered from 1; last the chosen who do not fit: a named agent takes
+/// a leg whatever it needs.
 fn ranked(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>, now: Time) -> Vec<Candidate> {
-    let mut fitting = fitting(roster, leg.lane);
+    let mut fitting = fitting(roster, leg.lane, choice);
     let load = |agent: &Agent| {
         let counted = choice.loads.iter().find(|(number, _)| *number == agent.number);
         counted.map_or(agent.load_percent(), |(_, load)| *load)
     };
     fitting.sort_by_key(|(order, _, agent)| (*order, load(agent), agent.last_accept_time, agent.number));
+    let mut ranked: Vec<(Option<Fit>, &Agent)> =
+        fitting.into_iter().map(|(_, fit, agent)| (Some(fit), agent)).collect();
+    let row = |number: &AgentNo| choice.past.get(number).or(roster.agent(*number)).map(Arc::as_ref);
+    let fits = |number: &AgentNo| ranked.iter().any(|(_, agent)| agent.number == *number);
+    let named: Vec<AgentNo> = choice.agents.iter().filter(|number| !fits(number)).copied().collect();
+    ranked.extend(named.iter().filter_map(|number| Some((None, row(number)?))));
     let verdict = |agent: &Agent| {
         if choice.agents.contains(&agent.number) {
             return Verdict::Chosen;
@@ -105,8 +116,8 @@ fn ranked(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>, now:
     };
     let idle = |agent: &Agent| (agent.last_accept_time != Time::default()).then(|| now - agent.last_accept_time);
     (1..)
-        .zip(fitting)
-        .map(|(rank, (_, fit, agent))| Candidate {
+        .zip(ranked)
+        .map(|(rank, (fit, agent))| Candidate {
             agent: agent.id.clone(),
             verdict: verdict(agent),
             fit,
@@ -117,10 +128,11 @@ fn ranked(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>, now:
         .collect()
 }
 
-fn fitting(roster: &Roster, lane: LaneNo) -> Vec<(super::lanes::Rank, Fit, &Agent)> {
+fn fitting<'a>(roster: &'a Roster, lane: LaneNo, choice: &Choice<'a>) -> Vec<(super::lanes::Rank, Fit, &'a Agent)> {
     let serving = roster.lane(lane).into_iter().flat_map(|row| &row.serving);
     let agents = serving.flat_map(|service| {
-        roster.of_group(service.group).map(move |agent| (service.rank, service.fit, agent.as_ref()))
+        let rows = roster.of_group(service.group).map(|agent| choice.past.get(&agent.number).unwrap_or(agent));
+        rows.map(move |agent| (service.rank, service.fit, agent.as_ref()))
     });
     agents.collect()
 }

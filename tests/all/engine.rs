@@ -166,8 +166,9 @@ async fn the_agent_of_the_lowest_sufficient_tier_is_chosen_and_the_record_says_s
         _ => None,
     });
     let record = record.expect("a record");
-    let named: Vec<_> = record.candidates.iter().map(|row| (row.agent.to_string(), row.fit.tier_surplus)).collect();
-    assert_eq!(named, [("anna".to_owned(), 0), ("boss".to_owned(), 2)]);
+    let named: Vec<_> =
+        record.candidates.iter().map(|row| (row.agent.to_string(), row.fit.map(|fit| fit.tier_surplus))).collect();
+    assert_eq!(named, [("anna".to_owned(), Some(0)), ("boss".to_owned(), Some(2))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

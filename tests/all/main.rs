@@ -3,6 +3,7 @@
 mod bad_input;
 mod conformance;
 mod differential;
+mod end_to_end;
 mod engine;
 mod harness;
 mod moves;

@@ -78,7 +78,9 @@ struct Stream {
     up: mpsc::Sender<SubscribeRequest>,
     down: Streaming<SubscribeResponse>,
     generation: u64,
+    /// The highest decision seen on it, and the last one acknowledged.
     last: u64,
+    acked: u64,
     unacknowledged: u64,
 }
 
@@ -156,7 +158,7 @@ impl Connector {
             window: Some(WINDOW),
         };
         match self.stage.calls.subscribe(hello).await {
-            Ok((up, down)) => Some(Stream { up, down, generation: 0, last: 0, unacknowledged: 0 }),
+            Ok((up, down)) => Some(Stream { up, down, generation: 0, last: 0, acked: 0, unacknowledged: 0 }),
             Err(status) => {
                 if !matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) {
                     self.stage.calls.settle::<()>("Subscribe", Err(status));
@@ -244,8 +246,9 @@ impl Connector {
     }
 
     fn receive(&mut self, stream: &mut Stream, decision: &Decision) {
-        stream.last = decision.seq;
-        stream.unacknowledged += 1;
+        // What comes again may lie below: an acknowledgement never goes back.
+        stream.last = stream.last.max(decision.seq);
+        stream.unacknowledged += u64::from(decision.seq > stream.acked);
         let taken = self.ledger.lock().take(decision);
         if taken == Taken::Again {
             return;
@@ -323,6 +326,7 @@ impl Stream {
         let ack = SubscribeAck { generation: self.generation, acked_seq: self.last };
         let request = SubscribeRequest { request: Some(subscribe_request::Request::Ack(ack)) };
         self.unacknowledged = 0;
+        self.acked = self.last;
         self.up.send(request).await.is_ok()
     }
 }

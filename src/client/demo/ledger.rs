@@ -85,6 +85,11 @@ impl Ledger {
         self.redelivered
     }
 
+    /// Deliveries so far, each repetition counted.
+    pub(super) fn deliveries(&self) -> u64 {
+        self.redelivered + self.decisions.len() as u64
+    }
+
     pub(super) fn breaks(&self) -> &[String] {
         &self.breaks
     }

@@ -135,7 +135,7 @@ async fn run(
 
 /// Waits until nothing is open, or the last customers' time is over.
 async fn finish(stage: &Stage, scale: Scale) -> Result<(), Status> {
-    let until = stage.clock.now() + scaled(LAST_CUSTOMERS, scale.pace.max(0.2));
+    let until = stage.clock.now() + scaled(LAST_CUSTOMERS, scale.pace);
     let at_most = stage.clock.uptime() + LAST_CUSTOMERS_AT_MOST;
     while stage.clock.now() < until && stage.clock.uptime() < at_most {
         if verdict::survey(stage).await?.open.is_empty() {

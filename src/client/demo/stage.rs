@@ -1,6 +1,7 @@
 //! What everybody in the demonstration shares: the desk, the clock, the calls, the cases, and the board they are shown on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -163,6 +164,8 @@ impl Case {
 pub(super) struct Pulse {
     /// By agent name. Guards the map alone.
     sessions: Mutex<BTreeMap<String, Session>>,
+    beats: AtomicU32,
+    late: AtomicU32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +176,8 @@ struct Session {
 
 /// Half of what the service asks for: on a busy machine one may come late.
 const BEAT: Span = Span::from_secs(5);
+/// A beat that takes this long, call included, is late: people's times of a few seconds mean nothing then.
+const LATE: Span = Span::from_secs(10);
 
 impl Pulse {
     pub(super) fn add(&self, agent: &str, epoch: u64, device: &str) {
@@ -190,6 +195,7 @@ impl Pulse {
     /// Beats until the run stops. A session that the service calls over is dropped.
     pub(super) async fn beat(&self, stage: &Stage) {
         loop {
+            let begun = stage.clock.now();
             let heartbeats: Vec<Heartbeat> =
                 self.lock().iter().map(|(agent, session)| session.heartbeat(agent)).collect();
             if !heartbeats.is_empty() {
@@ -208,7 +214,14 @@ impl Pulse {
                 }
             }
             stage.clock.sleep(BEAT).await;
+            self.beats.fetch_add(1, Ordering::Relaxed);
+            self.late.fetch_add(u32::from(stage.clock.now() - begun > LATE), Ordering::Relaxed);
         }
+    }
+
+    /// Of a hundred beats, those that were late: how well the machine keeps up with the clock's rate.
+    pub(super) fn late_percent(&self) -> u32 {
+        self.late.load(Ordering::Relaxed) * 100 / self.beats.load(Ordering::Relaxed).max(1)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Session>> {

@@ -18,9 +18,10 @@ use crate::proto::handoff::v1::{
 const PAGE: i32 = 500;
 /// Reads under way at once.
 const AT_ONCE: usize = 8;
-/// Real time for what is still on its way to a connector.
-const CATCH_UP: Duration = Duration::from_secs(15);
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Real time for what is still on its way to the connectors.
+const CATCH_UP: Duration = Duration::from_secs(45);
+/// The connectors have caught up, as far as one can see, when nothing came for this long.
+const QUIET: Duration = Duration::from_millis(700);
 
 /// Open tickets, and those among them that nothing moves.
 #[derive(Debug, Default)]
@@ -46,6 +47,7 @@ pub(super) async fn compare(stage: &Stage, ledgers: &BTreeMap<String, SharedLedg
         || -> BTreeMap<String, Ledger> { ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.copy())).collect() };
     let until = stage.clock.uptime() + CATCH_UP;
     loop {
+        quiet(stage, ledgers, until).await;
         // The records first: whatever is in them by now must be in a log that is read later.
         let before = copies();
         let histories = histories(stage).await?;
@@ -55,7 +57,20 @@ pub(super) async fn compare(stage: &Stage, ledgers: &BTreeMap<String, SharedLedg
         if findings.is_clean() || stage.clock.uptime() >= until {
             return Ok(findings);
         }
-        stage.clock.real_sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Waits until nothing comes to any connector: reading the log meanwhile would only slow it down.
+async fn quiet(stage: &Stage, ledgers: &BTreeMap<String, SharedLedger>, until: Duration) {
+    let deliveries = || ledgers.values().map(|ledger| ledger.lock().deliveries()).sum::<u64>();
+    let mut before = deliveries();
+    while stage.clock.uptime() < until {
+        stage.clock.real_sleep(QUIET).await;
+        let now = deliveries();
+        if now == before {
+            return;
+        }
+        before = now;
     }
 }
 

@@ -196,7 +196,7 @@ fn a_text_that_is_no_yaml_is_refused_with_its_place() {
 
 #[test]
 fn giant_and_deep_documents_are_refused() {
-    assert!(only(&" ".repeat(MAX_SOURCE_BYTES + 1)).message.contains("at most 262144"));
+    assert!(only(&" ".repeat(MAX_SOURCE_BYTES + 1)).message.contains("at most 245760"));
     let deep = format!("classification: [{{name: a, queue: phone, when: {}{}}}]", "{not: ".repeat(60), "}".repeat(60));
     assert_eq!(only(&deep).rule, "syntax");
     let open = format!("a: {}", "[".repeat(100_000));

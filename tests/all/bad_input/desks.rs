@@ -73,7 +73,7 @@ fn policies(channel: &Channel) -> Vec<Case> {
     refused!(cases, channel, PolicyServiceClient.update_policy(UpdatePolicyRequest { policy:
         Some(policy("")), ..UpdatePolicyRequest::default() }), INVALID_FIELD, ["policy.source"]);
     refused!(cases, channel, PolicyServiceClient.update_policy(UpdatePolicyRequest { policy:
-        Some(policy(&"#".repeat(262_145))), ..UpdatePolicyRequest::default() }), INVALID_FIELD, ["policy.source"]);
+        Some(policy(&"#".repeat(245_761))), ..UpdatePolicyRequest::default() }), INVALID_FIELD, ["policy.source"]);
     refused!(cases, channel, PolicyServiceClient.update_policy(UpdatePolicyRequest { policy: Some(policy("a: 1")),
         update_mask: mask(&["change_note"]), ..UpdatePolicyRequest::default() }), INVALID_FIELD, ["update_mask"]);
     refused!(cases, channel, PolicyServiceClient.check_policy(CheckPolicyRequest::default()), INVALID_FIELD,

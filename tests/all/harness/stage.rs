@@ -4,7 +4,7 @@ use handoff::entropy::Entropy;
 use handoff::proto::handoff::v1 as pb;
 
 use super::agents::AgentBuilder;
-use super::{Clients, Service};
+use super::{Clients, Service, eventually};
 
 /// A desk to play on.
 #[derive(Clone)]
@@ -33,6 +33,12 @@ impl Stage {
         let mut stage = Stage { clients, connector: format!("{desk}/connectors/adapter"), desk };
         stage.connect("adapter", pb::Connector::default()).await;
         stage
+    }
+
+    /// A desk that is there already, over a connection of its own.
+    pub async fn again(service: &Service, desk_id: &str) -> Stage {
+        let desk = format!("desks/{desk_id}");
+        Stage { clients: service.clients().await, connector: format!("{desk}/connectors/adapter"), desk }
     }
 
     pub async fn connect(&mut self, id: &str, connector: pb::Connector) -> String {
@@ -85,6 +91,19 @@ impl Stage {
         let legs = self.get(name).await.legs;
         let offers = legs.into_iter().flat_map(|leg| leg.offers);
         offers.into_iter().find(|offer| offer.state() == pb::OfferState::Pending)
+    }
+
+    /// The offer that the ticket is rung with, as soon as there is one.
+    pub async fn offered(&mut self, name: &str) -> pb::Offer {
+        let stage = self.clone();
+        eventually("an offer", async || stage.clone().pending_offer(name).await).await
+    }
+
+    /// The ticket as soon as it is in this state.
+    pub async fn until(&mut self, name: &str, state: pb::TicketState) -> pb::Ticket {
+        let stage = self.clone();
+        let reached = async || Some(stage.clone().get(name).await).filter(|ticket| ticket.state() == state);
+        eventually(&format!("{name} {state:?}"), reached).await
     }
 
     /// Every event of the ticket.

@@ -1,0 +1,231 @@
+//! The six races. Each says who won, or what was wrong with an answer.
+
+use std::time::{Duration, Instant};
+
+use handoff::proto::handoff::v1 as pb;
+use rand::RngExt;
+use tonic::{Code, Status};
+
+use super::lane::Lane;
+use super::{Outcome, wait};
+use crate::end_to_end::bad_input::reason;
+use crate::harness::stage::request_id;
+
+/// A loser's answer must be one of these reasons of FAILED_PRECONDITION.
+fn stated(status: &Status, reasons: &[&str]) -> Result<(), String> {
+    let (code, said) = reason(status);
+    let known = code == Code::FailedPrecondition && reasons.contains(&said.as_str());
+    if known { Ok(()) } else { Err(format!("{code:?} {said} is not one of {reasons:?}: {}", status.message())) }
+}
+
+fn refused(what: &str) -> impl Fn(Status) -> String {
+    move |status| format!("{what} is refused: {} {}", status.code(), status.message())
+}
+
+pub async fn hang_up_against_accept(lane: &mut Lane) -> Outcome {
+    let (name, offer) = lane.ringing().await;
+    let (first, second) = lane.jitter();
+    let (mut ann, mut tickets, request) = (lane.ann.clone(), lane.stage.clients.tickets.clone(), lane.cancel(&name));
+    let accept = async {
+        first.pass().await;
+        ann.accept_connected(&offer.name).await
+    };
+    let hang_up = async {
+        second.pass().await;
+        tickets.cancel_ticket(request).await
+    };
+    let (accepted, cancelled) = tokio::join!(accept, hang_up);
+    let cancelled = cancelled.map_err(refused("a hang-up"))?.into_inner();
+    if cancelled.state() != pb::TicketState::Cancelled {
+        return Err(format!("cancelled, and {:?}", cancelled.state()));
+    }
+    let kinds = kinds(lane, &name).await;
+    let assigned = kinds.iter().any(|kind| kind == "assigned");
+    match accepted {
+        Ok(_) if assigned => Ok("accept"),
+        Ok(_) => Err(format!("accepted, and the history says {kinds:?}")),
+        Err(_) if assigned => Err(format!("accepted by nobody, and the history says {kinds:?}")),
+        Err(status) => stated(&status, &["OFFER_REVOKED"]).map(|()| "hang-up"),
+    }
+}
+
+async fn kinds(lane: &mut Lane, name: &str) -> Vec<String> {
+    lane.stage.history(name).await.into_iter().map(|event| event.kind).collect()
+}
+
+pub async fn accept_against_expiry(lane: &mut Lane) -> Outcome {
+    let (name, offer) = lane.ringing().await;
+    // Two seconds of grace after its five: that is when it is gone.
+    let rung = offer.ring_duration.map_or(0, |ring| ring.seconds) as u32;
+    if rung != 5 {
+        return Err(format!("rings for {rung} s"));
+    }
+    let lapse = Duration::from_secs(7) / lane.rate;
+    let off = i64::from(lane.dice.random_range(-18_000..18_000));
+    let at = Duration::from_micros(u64::try_from(lapse.as_micros() as i64 + off).unwrap_or(0));
+    wait(at).await;
+    let accepted = lane.ann.accept_connected(&offer.name).await;
+    let known = lane.stage.get(&name).await;
+    let of_offer = known.legs.iter().flat_map(|leg| &leg.offers).find(|known| known.name == offer.name);
+    let state = of_offer.map(pb::Offer::state);
+    match (accepted, state) {
+        (Ok(_), Some(pb::OfferState::Confirmed)) => Ok("accept"),
+        (Err(status), Some(pb::OfferState::Expired)) => {
+            stated(&status, &["OFFER_EXPIRED"])?;
+            lane.give_up(&name).await?;
+            lane.ready_again().await;
+            Ok("expiry")
+        }
+        (answer, state) => Err(format!("the offer is {state:?} after {answer:?}")),
+    }
+}
+
+pub async fn two_devices(lane: &mut Lane) -> Outcome {
+    let joined = pb::StartSessionRequest {
+        name: lane.ann.name.clone(),
+        device_id: "phone".into(),
+        secret: lane.ann.secret.clone(),
+        ..Default::default()
+    };
+    let joined = lane.ann.stage.clients.agents.start_session(joined).await.map_err(refused("a further device"))?;
+    let epoch = joined.into_inner().welcome.map_or(0, |welcome| welcome.session_epoch);
+    if epoch != lane.ann.epoch {
+        return Err(format!("a further device has epoch {epoch}, not {}", lane.ann.epoch));
+    }
+    let (_, offer) = lane.ringing().await;
+    let (first, second) = lane.jitter();
+    let (mut desktop, mut phone) = (lane.ann.clone(), lane.ann.clone());
+    let one = async {
+        first.pass().await;
+        desktop.accept_on(&offer.name, "desktop", true).await
+    };
+    let other = async {
+        second.pass().await;
+        phone.accept_on(&offer.name, "phone", true).await
+    };
+    let (winner, loser) = match tokio::join!(one, other) {
+        (Ok(taken), Err(refused)) => (("desktop", taken), refused),
+        (Err(refused), Ok(taken)) => (("phone", taken), refused),
+        (one, other) => return Err(format!("not one winner: {one:?} {other:?}")),
+    };
+    stated(&loser, &["ACCEPTED_ELSEWHERE"])?;
+    let (device, taken) = winner;
+    if taken.device_id == device {
+        Ok(device)
+    } else {
+        Err(format!("{device} accepted, and {} has it", taken.device_id))
+    }
+}
+
+pub async fn cancel_against_create(lane: &mut Lane) -> Outcome {
+    let (create, name) = lane.request();
+    let (first, second) = lane.jitter();
+    let connector = lane.stage.connector.clone();
+    let cancel = pb::CancelTicketRequest { allow_missing: true, connector, ..lane.cancel(&name) };
+    let (mut one, mut other) = (lane.stage.clients.tickets.clone(), lane.stage.clients.tickets.clone());
+    let started = Instant::now();
+    let creating = async {
+        first.pass().await;
+        (one.create_ticket(create).await, started.elapsed())
+    };
+    let cancelling = async {
+        second.pass().await;
+        other.cancel_ticket(cancel).await
+    };
+    let (created, cancelled) = tokio::join!(creating, cancelling);
+    let (created, took) = created;
+    lane.pace = took;
+    let created = created.map_err(refused("a create"))?.into_inner();
+    let cancelled = cancelled.map_err(refused("a cancel"))?.into_inner();
+    let after = lane.stage.get(&name).await;
+    if [cancelled.state(), after.state()] != [pb::TicketState::Cancelled; 2] {
+        return Err(format!("cancelled, and {:?}", after.state()));
+    }
+    match (created.state(), after.legs.len()) {
+        (pb::TicketState::Cancelled, 0) => Ok("cancel"),
+        (pb::TicketState::Queued, 1) => Ok("create"),
+        (state, legs) => Err(format!("created {state:?}, with {legs} legs in the end")),
+    }
+}
+
+pub async fn transfer_against_customer_gone(lane: &mut Lane) -> Outcome {
+    let (name, offer) = lane.ringing().await;
+    lane.ann.accept_connected(&offer.name).await.map_err(refused("the first accept"))?;
+    let target = pb::TransferTarget { target: Some(pb::transfer_target::Target::Agent(lane.ben.name.clone())) };
+    let transfer = pb::TransferTicketRequest {
+        name: name.clone(),
+        kind: pb::TransferKind::Blind.into(),
+        target: Some(target),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    lane.stage.clients.tickets.transfer_ticket(transfer).await.map_err(refused("the transfer"))?;
+    let offer = lane.stage.offered(&name).await;
+    let ends = lane.dice.random_bool(0.5);
+    let (first, second) = lane.jitter();
+    let (mut ben, mut tickets, cancel) = (lane.ben.clone(), lane.stage.clients.tickets.clone(), lane.cancel(&name));
+    let end = pb::EndLegRequest {
+        name: format!("{name}/legs/1"),
+        ended_by: pb::EndedBy::Customer.into(),
+        ..Default::default()
+    };
+    let accept = async {
+        first.pass().await;
+        ben.accept_connected(&offer.name).await
+    };
+    let gone = async {
+        second.pass().await;
+        match ends {
+            true => tickets.end_leg(end).await.map(|_| ()),
+            false => tickets.cancel_ticket(cancel).await.map(|_| ()),
+        }
+    };
+    let (accepted, gone) = tokio::join!(accept, gone);
+    gone.map_err(refused("a customer who leaves"))?;
+    let transfers = lane.stage.get(&name).await.transfers;
+    let state = transfers.first().map(pb::Transfer::state);
+    match (accepted, state) {
+        (Ok(_), Some(pb::TransferState::Completed)) if ends => Ok("accept before end"),
+        (Ok(_), Some(pb::TransferState::Completed)) => Ok("accept before cancel"),
+        (Err(status), Some(pb::TransferState::Cancelled)) => {
+            stated(&status, &["OFFER_REVOKED"]).map(|()| if ends { "end" } else { "cancel" })
+        }
+        (answer, state) => Err(format!("the transfer is {state:?} after {answer:?}")),
+    }
+}
+
+pub async fn capacity_against_offer(lane: &mut Lane) -> Outcome {
+    let (create, name) = lane.request();
+    let (first, second) = lane.jitter();
+    let (mut tickets, mut agents) = (lane.stage.clients.tickets.clone(), lane.stage.clients.agents.clone());
+    let agent = lane.ann.name.clone();
+    let live = |capacity| pb::UpdateAgentRequest {
+        agent: Some(pb::Agent {
+            name: agent.clone(),
+            pools: vec![pb::PoolCapacity { pool: pb::Pool::Live.into(), capacity: Some(capacity) }],
+            ..Default::default()
+        }),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let creating = async {
+        first.pass().await;
+        tickets.create_ticket(create).await
+    };
+    let lowered = live(0);
+    let lowering = async {
+        second.pass().await;
+        agents.update_agent(lowered).await
+    };
+    let (created, lowered) = tokio::join!(creating, lowering);
+    created.map_err(refused("a create"))?;
+    lowered.map_err(refused("a lower capacity"))?;
+    let ringing = lane.stage.pending_offer(&name).await.is_some();
+    // Whoever won, nothing new is offered until there is room again, and then it is.
+    lane.stage.clients.agents.update_agent(live(100)).await.map_err(refused("a higher capacity"))?;
+    let offer = lane.stage.offered(&name).await;
+    if offer.agent != lane.ann.name {
+        return Err(format!("{} is rung", offer.agent));
+    }
+    Ok(if ringing { "offer" } else { "capacity" })
+}
