@@ -25,6 +25,9 @@ use crate::routing::waiters::Waiter;
 use crate::routing::workset::{Scope, WorkingSet};
 use crate::store::{DedupKey, Loaded, StoredAnswer, Work};
 
+/// How often a call is decided again after lanes or groups were interned for it.
+pub(super) const MAX_INTERNS: u8 = 3;
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub(super) enum Task {
@@ -144,12 +147,6 @@ impl<'a> Batch<'a, '_> {
         }
     }
 
-    /// Whether the leg exists: its own advance then settles whatever is held for it.
-    fn has_leg(&self, desk: &DeskKey, id: LegId) -> bool {
-        let ticket = self.layers.get(desk).and_then(|rows| rows.tickets.get(&id.ticket));
-        ticket.is_some_and(|ticket| ticket.leg(id.leg).is_some())
-    }
-
     fn own(&mut self, desk: &DeskKey, command: &Command) -> Verdict {
         let Command::Diagnose { leg, leg_ver, .. } = command else {
             return self.decide(desk, command, &Actor::System);
@@ -159,6 +156,12 @@ impl<'a> Batch<'a, '_> {
         let Some((leg_ver, infeasibility)) = news else { return Verdict::Rejected(Reject::Stale) };
         let command = Command::Diagnose { leg: *leg, leg_ver, infeasibility: Some(infeasibility) };
         self.decide(desk, &command, &Actor::System)
+    }
+
+    /// Whether the leg exists: its own advance then settles whatever is held for it.
+    fn has_leg(&self, desk: &DeskKey, id: LegId) -> bool {
+        let ticket = self.layers.get(desk).and_then(|rows| rows.tickets.get(&id.ticket));
+        ticket.is_some_and(|ticket| ticket.leg(id.leg).is_some())
     }
 
     fn call(&mut self, at: usize, call: &Call, held: Option<&Reservation>) -> Verdict {
@@ -193,17 +196,27 @@ impl<'a> Batch<'a, '_> {
         Verdict::Answered(Outcome { answer: answer.clone(), ticket: None, agent: None, scope, repeated: true })
     }
 
-    /// Decides on rows of its own, which are then forgotten.
+    /// Decides on rows of its own, which are then forgotten, lanes and groups that it has to intern first included.
     fn rehearse(&self, call: &Call) -> Verdict {
-        let rows = self.layers.get(&call.desk).expect("the store loads every desk of the batch");
-        match guarded(rows, &call.command, &call.actor, self.loaded.now) {
-            Ok(decision) => {
-                let mut after = rows.layer();
-                decision.events.iter().for_each(|event| evolve(&mut after, event));
-                Verdict::Answered(outcome_in(&after, decision.answer))
+        let mut rows = self.layers.get(&call.desk).expect("the store loads every desk of the batch").layer();
+        for _ in 0..=MAX_INTERNS {
+            let (decision, answers) = match guarded(&rows, &call.command, &call.actor, self.loaded.now) {
+                Ok(decision) => (decision, true),
+                Err(Verdict::NeedsIntern { lanes, groups }) => {
+                    let intern = Command::Intern { lanes, groups };
+                    match guarded(&rows, &intern, &Actor::System, self.loaded.now) {
+                        Ok(decision) => (decision, false),
+                        Err(verdict) => return verdict,
+                    }
+                }
+                Err(verdict) => return verdict,
+            };
+            decision.events.iter().for_each(|event| evolve(&mut rows, event));
+            if answers {
+                return Verdict::Answered(outcome_in(&rows, decision.answer));
             }
-            Err(verdict) => verdict,
         }
+        Verdict::Broken
     }
 
     /// Decides and keeps what was decided.

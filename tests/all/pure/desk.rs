@@ -88,7 +88,7 @@ pub fn connectors() -> Vec<Connector> {
         away: false,
     };
     vec![
-        Connector { channels: [Channel::Phone].into(), ..connector("tel", Reach::Own, &[]) },
+        connector("tel", Reach::Own, &[]),
         connector("web", Reach::Own, &[(Channel::Phone, false)]),
         connector("soc", Reach::Own, &[(Channel::Chat, true)]),
         connector("mon", Reach::Desk, &[]),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use handoff::domain::agent::Declared;
+use handoff::domain::connector::Connector;
 use handoff::domain::id::{LegId, TicketId, TicketName};
 use handoff::domain::leg::{EndedBy, LegState};
 use handoff::domain::offer::{OfferEnd, RevokeReason};
@@ -12,7 +13,7 @@ use handoff::domain::time::{Span, Time};
 use handoff::routing::command::{Answer, Command, Missing, NewResolution};
 use handoff::routing::reject::Reject;
 
-use super::desk::{agent_id, connector_id, euros, queue_id};
+use super::desk::{self, agent_id, connector_id, euros, queue_id};
 use super::handover::to_agent;
 use super::world::{World, new_ticket, set_state, ticket_id};
 
@@ -323,7 +324,13 @@ fn a_cancel_that_overtakes_its_create_leaves_a_tombstone() {
 #[test]
 fn a_tombstone_is_of_a_channel_that_its_connector_is_told_of() {
     let mut world = World::open();
-    let missing = Missing { name: TicketName::parse("early").expect("a name"), connector: Some(connector_id("tel")) };
+    let exchange = Connector {
+        id: connector_id("pbx"),
+        channels: [Channel::Phone].into(),
+        ..desk::connectors().into_iter().next().expect("the desk has connectors")
+    };
+    world.call(Command::CreateConnector { connector: Box::new(exchange) });
+    let missing = Missing { name: TicketName::parse("early").expect("a name"), connector: Some(connector_id("pbx")) };
     let early = ticket_id("early");
     let reason = CancelReason::CustomerLeft;
     world.call(Command::CancelTicket { ticket: early, reason, missing: Some(missing) });
