@@ -40,7 +40,7 @@ async fn all(service: &Service, stage: &mut Stage) -> (Vec<Arc<Entry>>, String) 
     let request = pb::ListConnectorsRequest { parent, ..Default::default() };
     let connectors = stage.clients.decisions.list_connectors(request).await.expect("connectors").into_inner();
     let desks = stage.clients.desks.list_desks(pb::ListDesksRequest::default()).await.expect("desks").into_inner();
-    let request = pb::GetPolicyRequest { name: format!("{}/policy", stage.desk), ..Default::default() };
+    let request = pb::GetPolicyRequest { name: format!("{}/policy", stage.desk) };
     let policy = stage.clients.policies.get_policy(request).await.expect("a policy").into_inner();
     (log, format!("{tickets:#?}{agents:#?}{connectors:#?}{desks:#?}{policy:#?}"))
 }
@@ -103,8 +103,8 @@ async fn what_is_wrong_only_here_and_now_is_refused_as_documented_and_changes_no
     let waiting = waiting.await;
 
     let before = all(&service, &mut stage).await;
-    let mut wrongs = of_tickets(&mut stage, &first, &ticket, &waiting).await;
-    wrongs.extend(of_others(&mut stage, &offer, &subscribed).await);
+    let mut wrongs = Box::pin(of_tickets(&mut stage, &first, &ticket, &waiting)).await;
+    wrongs.extend(Box::pin(of_others(&mut stage, &offer, &subscribed)).await);
     let complaints: Vec<String> = wrongs.iter().filter_map(Wrong::complaint).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     assert!(before == all(&service, &mut stage).await, "something was changed");

@@ -16,6 +16,7 @@ use handoff::domain::id::{DeskId, DeskKey, TenantId};
 use handoff::entropy::Entropy;
 
 use super::records::Past;
+use super::say;
 use crate::harness::{Folder, Service};
 use lane::Lane;
 use watched::Watched;
@@ -69,7 +70,7 @@ async fn race(what: &str, rate: u32, lanes: usize, winners: &[&'static str], pla
     }
     complaints.extend(watched.close().await);
     complaints.extend(never_over_capacity(&service).await);
-    println!("{what}: {runs} runs in {:.1?}, seed {seed}: {tally:?}", started.elapsed());
+    say(&format!("{what}: {runs} runs in {:.1?}, seed {seed}: {tally:?}", started.elapsed()));
     assert!(
         complaints.is_empty(),
         "{what}, seed {seed}: {} complaints\n{:#?}",

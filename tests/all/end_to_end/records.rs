@@ -17,6 +17,7 @@ use handoff::domain::ticket::Ticket;
 use handoff::entropy::Entropy;
 use handoff::shutdown;
 
+use super::say;
 use crate::harness::Service;
 use naive::{Judged, Need};
 use past::Moment;
@@ -81,6 +82,11 @@ impl Audit {
             (Body::Offered { leg, offers, record }, Some(ticket)) => {
                 let leg = ticket.leg(*leg).expect("only a leg that there is is offered");
                 self.records += 1;
+                for (what, lie) in lies(record) {
+                    let believed = self.record(moments, ticket, leg, offers, &lie).is_ok();
+                    assert!(!believed, "{what} is believed of {record:#?}");
+                }
+                self.losers += usize::min(record.candidates.len() - offers.len(), LOSERS);
                 self.record(moments, ticket, leg, offers, record)
             }
             (Body::Infeasible { leg, infeasibility: Some(said) }, Some(ticket)) => {
@@ -99,7 +105,7 @@ impl Audit {
     }
 
     fn record(
-        &mut self,
+        &self,
         moments: &[Moment],
         ticket: &Ticket,
         leg: &Leg,
@@ -116,7 +122,7 @@ impl Audit {
         same(&record.order.virtual_arrival_time, &leg.order_time, "the place in line")?;
 
         // The winner is the first in order of choice whom nothing keeps away, or whom the leg prefers.
-        judged.sort_by(|one, other| one.order().cmp(&other.order()));
+        judged.sort_by_key(Judged::order);
         let free: Vec<&Judged> = judged.iter().filter(|judged| judged.kept_by.is_none()).collect();
         let winners: Vec<_> = offers.iter().map(|offer| &offer.agent).collect();
         let expected: Vec<_> = match need.preferred() {
@@ -132,7 +138,7 @@ impl Audit {
 
     /// What the record says of those it names, losers in order of choice first of all.
     fn candidates(
-        &mut self,
+        &self,
         record: &DecisionRecord,
         judged: &[Judged<'_>],
         winners: &[&handoff::domain::id::AgentId],
@@ -154,7 +160,6 @@ impl Audit {
                 same(&candidate.verdict, &Verdict::Chosen, "the winner's verdict")?;
             }
         }
-        self.losers += losers;
         for winner in winners {
             if !record.candidates.iter().any(|candidate| candidate.agent == **winner) {
                 return Err(format!("does not name its winner {winner}"));
@@ -166,11 +171,49 @@ impl Audit {
 
     fn conclude(self) {
         let Audit { records, losers, diagnoses, complaints } = self;
-        println!("{records} records, {losers} losers, {diagnoses} diagnoses: {} complaints", complaints.len());
+        say(&format!("{records} records, {losers} losers, {diagnoses} diagnoses: {} complaints", complaints.len()));
         let first: Vec<&String> = complaints.iter().take(8).collect();
         assert!(complaints.is_empty(), "{} of {records} + {diagnoses}:\n{first:#?}", complaints.len());
         assert!(records >= 50 && losers >= 100 && diagnoses >= 10, "too little happened to prove anything");
     }
+}
+
+/// The record with something in it that is not true: the checks have to be seen failing.
+fn lies(record: &DecisionRecord) -> Vec<(&'static str, DecisionRecord)> {
+    let lie = |tell: &dyn Fn(&mut DecisionRecord)| {
+        let mut lie = record.clone();
+        tell(&mut lie);
+        lie
+    };
+    let mut lies = vec![
+        ("a desk of nobody", lie(&|lie| lie.roster_seq = 1)),
+        ("one agent more", lie(&|lie| *lie.unfit.entry(Unfit::Requirement).or_default() += 1)),
+        (
+            "another reason",
+            lie(&|lie| {
+                let (reason, count) = lie.unfit.pop_first().unwrap_or((Unfit::Capacity, 0));
+                let other = if reason == Unfit::NotReady { Unfit::NoSession } else { Unfit::NotReady };
+                *lie.unfit.entry(other).or_default() += count.max(1);
+            }),
+        ),
+        ("an unnamed winner", lie(&|lie| lie.candidates.retain(|row| row.verdict != Verdict::Chosen))),
+        ("a rank too many", lie(&|lie| lie.candidates.iter_mut().for_each(|row| row.rank += 1))),
+    ];
+    if record.candidates.iter().any(|row| row.fit.is_some()) {
+        let better = |lie: &mut DecisionRecord| {
+            let fits = lie.candidates.iter_mut().filter_map(|row| row.fit.as_mut());
+            fits.for_each(|fit| fit.skill_surplus += 1);
+        };
+        lies.push(("a better fit", lie(&better)));
+    }
+    if record.candidates.iter().any(|row| row.verdict == Verdict::Eligible) {
+        let away = |lie: &mut DecisionRecord| {
+            let eligible = lie.candidates.iter_mut().filter(|row| row.verdict == Verdict::Eligible);
+            eligible.for_each(|row| row.verdict = Verdict::Excluded(Unfit::NotReady));
+        };
+        lies.push(("an eligible agent who was away", lie(&away)));
+    }
+    lies
 }
 
 fn agrees(candidate: &Candidate, naive: &Judged<'_>, rank: u32, record: &DecisionRecord) -> Result<(), String> {

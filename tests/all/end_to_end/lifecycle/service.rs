@@ -5,7 +5,7 @@ use std::time::Duration;
 use handoff::domain::id::{DeskId, DeskKey, TenantId};
 use handoff::proto::handoff::v1 as pb;
 use handoff::store::Store;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Streaming};
 
 use super::{chat, handled, ok, refused};
 use crate::harness::Service;
@@ -160,29 +160,16 @@ async fn a_service_that_stops_lets_calls_end_and_refuses_those_that_come_after()
     let before = head(&service).await;
     let engine = service.engine.clone();
 
-    let folder = service.stop().await;
-    let ends = async {
+    let subscribed = async {
         loop {
             if let Err(ended) = subscription.next_unacknowledged().await {
                 return ended.code();
             }
         }
     };
-    assert_eq!(ends.await, Code::Unavailable);
-    loop {
-        match watch.message().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("an open ticket's watch ends with an error"),
-            Err(status) => break assert_eq!(status.code(), Code::Unavailable),
-        }
-    }
-    loop {
-        match session.message().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("a live session's watch ends with an error"),
-            Err(status) => break assert_eq!(status.code(), Code::Unavailable),
-        }
-    }
+    let (folder, subscribed, watched, session) =
+        tokio::join!(service.stop(), subscribed, end_of(&mut watch), end_of(&mut session));
+    assert_eq!([subscribed, watched, session], [Code::Unavailable; 3]);
     let request = stage.create(chat());
     let refused = stage.clients.tickets.create_ticket(request).await.expect_err("nobody listens");
     assert_eq!(refused.code(), Code::Unavailable);
@@ -190,4 +177,15 @@ async fn a_service_that_stops_lets_calls_end_and_refuses_those_that_come_after()
     let service = Service::start_with(folder, 1).await;
     assert!(head(&service).await >= before);
     service.stop().await;
+}
+
+/// The code with which a stream ends.
+async fn end_of<T>(stream: &mut Streaming<T>) -> Code {
+    loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Code::Ok,
+            Err(ended) => return ended.code(),
+        }
+    }
 }

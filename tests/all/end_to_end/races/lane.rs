@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use handoff::clock::Clock;
 use handoff::proto::handoff::v1 as pb;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -13,7 +14,8 @@ use crate::harness::stage::Stage;
 
 pub struct Lane {
     pub stage: Stage,
-    pub rate: u32,
+    /// The service's.
+    pub clock: Clock,
     /// The only one who fits the lane's tickets.
     pub ann: OnDuty,
     /// Fits nothing; takes what is sent by name.
@@ -34,8 +36,8 @@ impl Lane {
         let ann = stage.agent(&format!("ann-{number}")).skill(&skill, 5).ready().await;
         let ben = stage.agent(&format!("ben-{number}")).ready().await;
         let dice = StdRng::seed_from_u64(seed.wrapping_add(number as u64));
-        let rate = service.engine.clock().rate();
-        Lane { stage, rate, ann, ben, dice, pace: Duration::ZERO, skill, played: Vec::new(), numbered: 0 }
+        let clock = service.engine.clock().clone();
+        Lane { stage, clock, ann, ben, dice, pace: Duration::ZERO, skill, played: Vec::new(), numbered: 0 }
     }
 
     pub fn on_duty(&self) -> [OnDuty; 2] {

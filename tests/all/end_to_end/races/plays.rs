@@ -1,7 +1,8 @@
 //! The six races. Each says who won, or what was wrong with an answer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use handoff::clock::{Span, Time};
 use handoff::proto::handoff::v1 as pb;
 use rand::RngExt;
 use tonic::{Code, Status};
@@ -9,6 +10,7 @@ use tonic::{Code, Status};
 use super::lane::Lane;
 use super::{Outcome, wait};
 use crate::end_to_end::bad_input::reason;
+use crate::harness::eventually;
 use crate::harness::stage::request_id;
 
 /// A loser's answer must be one of these reasons of FAILED_PRECONDITION.
@@ -55,28 +57,33 @@ async fn kinds(lane: &mut Lane, name: &str) -> Vec<String> {
 
 pub async fn accept_against_expiry(lane: &mut Lane) -> Outcome {
     let (name, offer) = lane.ringing().await;
-    // Two seconds of grace after its five: that is when it is gone.
-    let rung = offer.ring_duration.map_or(0, |ring| ring.seconds) as u32;
-    if rung != 5 {
-        return Err(format!("rings for {rung} s"));
-    }
-    let lapse = Duration::from_secs(7) / lane.rate;
-    let off = i64::from(lane.dice.random_range(-18_000..18_000));
-    let at = Duration::from_micros(u64::try_from(lapse.as_micros() as i64 + off).unwrap_or(0));
-    wait(at).await;
+    // Two seconds of grace after its time: that is when it is gone. The accept starts out so much earlier as a call takes.
+    let expire = offer.expire_time.ok_or("rings for ever")?;
+    let lapse = Time(expire.seconds * 1_000_000 + i64::from(expire.nanos) / 1_000) + Span::from_secs(2);
+    let lead = lane.pace.mul_f64(lane.dice.random_range(0.0..2.0));
+    let left = (lapse - lane.clock.now()).to_std() / lane.clock.rate();
+    wait(left.saturating_sub(lead)).await;
     let accepted = lane.ann.accept_connected(&offer.name).await;
-    let known = lane.stage.get(&name).await;
-    let of_offer = known.legs.iter().flat_map(|leg| &leg.offers).find(|known| known.name == offer.name);
-    let state = of_offer.map(pb::Offer::state);
-    match (accepted, state) {
-        (Ok(_), Some(pb::OfferState::Confirmed)) => Ok("accept"),
-        (Err(status), Some(pb::OfferState::Expired)) => {
+    match accepted {
+        Ok(taken) if taken.state() == pb::OfferState::Confirmed => Ok("accept"),
+        Ok(taken) => Err(format!("accepted, and {:?}", taken.state())),
+        Err(status) => {
             stated(&status, &["OFFER_EXPIRED"])?;
+            // It may be refused a moment before the timer that says so to everybody.
+            let stage = lane.stage.clone();
+            let expired = async || {
+                let legs = stage.clone().get(&name).await.legs;
+                let known = legs.into_iter().flat_map(|leg| leg.offers).find(|known| known.name == offer.name)?;
+                (known.state() != pb::OfferState::Pending).then_some(known.state())
+            };
+            let state = eventually("the offer ends", expired).await;
+            if state != pb::OfferState::Expired {
+                return Err(format!("refused as expired, and {state:?}"));
+            }
             lane.give_up(&name).await?;
             lane.ready_again().await;
             Ok("expiry")
         }
-        (answer, state) => Err(format!("the offer is {state:?} after {answer:?}")),
     }
 }
 
