@@ -251,6 +251,14 @@ pub trait Store: Send + Sync + 'static {
         after: u64,
         limit: u32,
     ) -> impl Future<Output = Result<(Vec<LogRow>, u64), Error>> + Send;
+    /// How many decisions of the selection lie after `after`, counted up to `most`, and when the first of them was made.
+    fn pending(
+        &self,
+        desk: &DeskKey,
+        selection: &Selection,
+        after: u64,
+        most: u32,
+    ) -> impl Future<Output = Result<(u32, Option<Time>), Error>> + Send;
     /// The last number at or below `upto` that the selection holds; 0: none.
     fn last_matching(
         &self,

@@ -146,6 +146,16 @@ impl Store for SqliteStore {
         log::after(&self.readers, desk, selection, after, limit).await
     }
 
+    async fn pending(
+        &self,
+        desk: &DeskKey,
+        selection: &Selection,
+        after: u64,
+        most: u32,
+    ) -> Result<(u32, Option<Time>), Error> {
+        log::pending(&self.readers, desk, selection, after, most).await
+    }
+
     async fn last_matching(&self, desk: &DeskKey, selection: &Selection, upto: u64) -> Result<u64, Error> {
         log::last_matching(&self.readers, desk, selection, upto).await
     }

@@ -14,8 +14,6 @@ use crate::store::Store;
 
 /// Beyond this, decisions that wait are not counted.
 const MOST_COUNTED: u32 = 10_000;
-/// Read at once while counting.
-const PAGE: u32 = 500;
 
 /// Acknowledged position and head only: what a list can afford.
 pub(super) async fn position<S: Store, A: Availability>(
@@ -44,24 +42,14 @@ pub(super) async fn whole<S: Store, A: Availability>(
     let head = engine.store().head(desk).await.map_err(|error| of_store(&error))?;
     let mut lag = position(engine, desk, &connector.id, head.map_or(0, |(head, _)| head)).await?;
     let selection = selection(connector, &[]);
-    let mut after = match lag.acked_seq {
+    let after = match lag.acked_seq {
         Some(acked) if acked > 0 => acked,
         Some(_) | None => born(engine, desk, connector).await?.saturating_sub(1),
     };
-    let mut count = 0;
-    while count < MOST_COUNTED {
-        let read = engine.store().log_after(desk, &selection, after, PAGE).await;
-        let (rows, _) = read.map_err(|error| of_store(&error))?;
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
-        lag.oldest_pending_time.get_or_insert(render::timestamp(first.entry.event.at));
-        after = last.seq();
-        let found = u32::try_from(rows.len()).unwrap_or(PAGE);
-        count += found;
-        if found < PAGE {
-            break;
-        }
-    }
-    lag.pending_count = Some(count.min(MOST_COUNTED));
+    let counted = engine.store().pending(desk, &selection, after, MOST_COUNTED).await;
+    let (count, oldest) = counted.map_err(|error| of_store(&error))?;
+    lag.oldest_pending_time = oldest.map(render::timestamp);
+    lag.pending_count = Some(count);
     Ok(lag)
 }
 

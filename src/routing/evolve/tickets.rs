@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{due, legs, settle, ticket_mut};
 use crate::domain::event::{Birth, Body, Event, NewLeg, TicketChange};
 use crate::domain::id::{ConnectorId, QueueId, TicketId, TicketName};
+use crate::domain::offer::{OfferEnd, OfferState, RevokeReason};
 use crate::domain::requirement::{Band, Channel, Requirement};
 use crate::domain::ticket::{
     Axis, CancelReason, Content, Infeasibility, Placing, Ticket, TicketState, TransferState, Visit,
@@ -45,6 +46,11 @@ fn enqueue(ws: &mut WorkingSet<'_>, row: &mut Ticket, leg: &NewLeg, at: Time) {
         Some(known) => {
             leg.ver = known.ver + 1;
             leg.offers = std::mem::take(&mut known.offers);
+            for taken in leg.offers.iter_mut().filter(|offer| offer.is_open()) {
+                // Whoever had the leg before does not have it now.
+                taken.state = OfferState::Revoked;
+                taken.end = Some(OfferEnd::Revoked(RevokeReason::Superseded));
+            }
             *known = leg;
         }
         None => row.legs.push(leg),

@@ -78,6 +78,34 @@ fn log_row(row: Row) -> Result<LogRow, Error> {
     })
 }
 
+pub(super) async fn pending(
+    pool: &SqlitePool,
+    desk: &DeskKey,
+    selection: &Selection,
+    after: u64,
+    most: u32,
+) -> Result<(u32, Option<Time>), Error> {
+    let head = reads::head(pool, desk).await?.map_or(0, |(head, _)| head);
+    let (channels, kinds) = filters(selection)?;
+    let statement = match selection.connector {
+        Some(_) => statements::PENDING_OF_CONNECTOR,
+        None => statements::PENDING_OF_DESK,
+    };
+    let mut query = sqlx::query_as(statement)
+        .bind(desk.tenant.as_str())
+        .bind(desk.desk.as_str())
+        .bind(rows::signed(after))
+        .bind(rows::signed(head))
+        .bind(channels)
+        .bind(kinds)
+        .bind(i64::from(most));
+    if let Some(connector) = &selection.connector {
+        query = query.bind(connector.as_str());
+    }
+    let (count, oldest): (i64, Option<i64>) = query.fetch_one(pool).await?;
+    Ok((rows::unsigned("count of decisions", count)?, oldest.map(Time)))
+}
+
 pub(super) async fn last_matching(
     pool: &SqlitePool,
     desk: &DeskKey,

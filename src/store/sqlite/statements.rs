@@ -54,6 +54,8 @@ statements! {
     NEXT_DUE = "../sql/sqlite/next_due.sql";
     NEXT_EPOCH = "../sql/sqlite/next_epoch.sql";
     OPEN_TICKETS = "../sql/sqlite/open_tickets.sql";
+    PENDING_OF_CONNECTOR = "../sql/sqlite/pending_of_connector.sql";
+    PENDING_OF_DESK = "../sql/sqlite/pending_of_desk.sql";
     POLICY = "../sql/sqlite/policy.sql";
     PUT_ACKS = "../sql/sqlite/put_acks.sql";
     PUT_AGENTS = "../sql/sqlite/put_agents.sql";

@@ -131,6 +131,13 @@ pub async fn a_selection_by_channel_and_kind_reads_nothing_else<P: Place>() {
         let seqs: Vec<u64> = rows.iter().map(|row| row.seq()).collect();
         let expected: Vec<u64> = held.iter().copied().filter(|seq| *seq > middle).take(3).collect();
         assert_eq!(seqs, expected, "{selection:?}");
+        let waiting = held.iter().filter(|seq| **seq > middle).count();
+        let oldest = driver.entries.iter().find(|entry| entry.seq > middle && selection.holds(entry));
+        let oldest = oldest.map(|entry| entry.event.at);
+        for most in [1, 10_000] {
+            let pending = store.pending(&main_desk(), selection, middle, most).await.expect("the store answers");
+            assert_eq!(pending, (most.min(waiting as u32), oldest), "{selection:?}");
+        }
         for upto in [0, held[0].saturating_sub(1), middle, u64::MAX] {
             let last = store.last_matching(&main_desk(), selection, upto).await.expect("the store answers");
             let expected = held.iter().copied().filter(|seq| *seq <= upto).max().unwrap_or(0);

@@ -62,6 +62,7 @@ fn a_ticket_without_another_leg_waits_in_one_that_is_over_and_is_never_stranded(
     assert_eq!((again.n, again.state), (255, LegState::Waiting));
     assert!(again.ver > before, "the index must see it as newer");
     assert!(again.offers.iter().any(|offer| offer.agent == agent_id("cas")), "its offers keep their names");
+    assert!(again.offers.iter().all(|offer| !offer.is_open()), "whoever had it before has it no more");
     // Its timers still work: the terminal destination, and then hold and resume.
     world.pass(60);
     assert_eq!(world.ticket(ticket).queue, queue_id("last"));
