@@ -71,7 +71,7 @@ pub fn policy() -> Policy {
     policy
 }
 
-/// `tel` serves and confirms calls alone, `web` confirms nothing, `soc` confirms chats, `mon` only watches.
+/// `tel` confirms calls, `web` confirms nothing, `soc` confirms chats, `mon` only watches.
 pub fn connectors() -> Vec<Connector> {
     let connector = |name: &str, reach, confirmation: &[(Channel, bool)]| Connector {
         id: connector_id(name),
