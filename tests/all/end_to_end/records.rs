@@ -86,7 +86,7 @@ impl Audit {
                     let believed = self.record(moments, ticket, leg, offers, &lie).is_ok();
                     assert!(!believed, "{what} is believed of {record:#?}");
                 }
-                self.losers += usize::min(record.candidates.len() - offers.len(), LOSERS);
+                self.losers += usize::min(record.candidates.len().saturating_sub(offers.len()), LOSERS);
                 self.record(moments, ticket, leg, offers, record)
             }
             (Body::Infeasible { leg, infeasibility: Some(said) }, Some(ticket)) => {
