@@ -41,7 +41,13 @@ show() { grep -E "^\\$|$1" <<<"$answer"; }
 
 say 'A desk from a file: two connectors, ten agents, a policy'
 printf '$ handoff apply examples/desk.yaml\n'
-"$HANDOFF" apply examples/desk.yaml --server "http://$address" | tail -3
+"$HANDOFF" apply examples/desk.yaml --server "http://$address" | tail -1
+
+say 'Exported and applied again, nothing changes'
+printf '$ handoff export support >support.yaml; handoff apply support.yaml\n'
+"$HANDOFF" export support --server "http://$address" >"$folder/support.yaml"
+"$HANDOFF" apply "$folder/support.yaml" --server "http://$address" | tail -1 | tee "$folder/again"
+grep -q '^0 created, 0 updated' "$folder/again"
 
 say 'Its connector subscribes: while nobody does, nobody could be told to connect, and calls and chats wait'
 printf '$ subscribe %s\n' "'{\"connector\": \"desks/support/connectors/web\"}' &"
