@@ -2,9 +2,11 @@
 //! says why in one line and exits with 1, one that was called wrongly with 2.
 
 mod apply;
+mod bench;
 mod demo;
 mod embedded;
 mod export;
+mod folder;
 mod serve;
 
 use std::io::Write;
@@ -34,6 +36,7 @@ enum Command {
     Demo(demo::Args),
     Apply(apply::Args),
     Export(export::Args),
+    Bench(bench::Args),
 }
 
 /// Where the server of a client command is.
@@ -51,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Export(args) => export::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     outcome.unwrap_or_else(|error| {
         complain(&one_line(&error));

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 
 use super::embedded::Embedded;
+use super::folder::Folder;
 use crate::client::demo::{self, Ending, Format, Length, Output, Play};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -105,7 +106,7 @@ async fn on_server(args: &Args, server: &str, interrupted: Shutdown) -> anyhow::
 /// The service as `handoff serve` runs it, but for the clock's rate, the port and the folder; then the play; then, with
 /// `--keep`, whatever the user does with it.
 async fn embedded(args: &Args, interrupted: Shutdown) -> anyhow::Result<Ending> {
-    let folder = Folder::make()?;
+    let folder = Folder::make(&std::env::temp_dir(), "demo")?;
     let clock = Clock::new(args.rate.unwrap_or(60));
     let (stop, stopping) = shutdown::switch();
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.context("no free port")?;
@@ -155,28 +156,4 @@ fn output(args: &Args) -> Output {
         (false, false) => Format::Lines,
     };
     Output { colour: to.is_terminal() && !unwanted && !dumb && !args.json, to: Box::new(to), format }
-}
-
-/// A temporary folder that goes with its owner.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> anyhow::Result<Folder> {
-        let name = format!("handoff-demo-{}", Entropy::from_system().uuid());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
-        Ok(Folder(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            super::complain(&format!("cannot remove the folder {}: {error}", self.0.display()));
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod scope;
 mod statements;
 mod transact;
 mod upkeep;
+mod yardstick;
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -78,4 +78,5 @@ statements! {
     TICKETS_OF_CONVERSATION = "../sql/sqlite/tickets_of_conversation.sql";
     WAITING_WITH_AMOUNTS = "../sql/sqlite/waiting_with_amounts.sql";
     WORK_OF = "../sql/sqlite/work_of.sql";
+    YARDSTICK = "../sql/sqlite/yardstick.sql";
 }
