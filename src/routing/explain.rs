@@ -1,12 +1,12 @@
 //! Why this agent, and why not that one: the decision record of an offer, and what keeps the desk's agents from a leg.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::lanes::Rank;
 use super::roster::Roster;
 use crate::domain::agent::{Agent, Declared};
-use crate::domain::id::{AgentNo, LaneNo};
+use crate::domain::id::AgentNo;
 use crate::domain::leg::Leg;
 use crate::domain::record::{Candidate, DecisionRecord, Fit, OrderTerms, Trigger, Unfit, Verdict};
 use crate::domain::requirement::Channel;
@@ -36,21 +36,11 @@ pub struct Choice<'a> {
 
 /// The decision record of an offer of `leg`.
 pub fn explain(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>, now: Time) -> DecisionRecord {
-    let mut ranked = ranked(roster, ticket, leg, choice, now);
-    let mut unfit = BTreeMap::new();
-    let fitting = u32::try_from(ranked.len()).unwrap_or(u32::MAX);
-    let others = roster.head_count().saturating_sub(fitting);
-    if others > 0 {
-        unfit.insert(Unfit::Requirement, others);
-    }
-    for candidate in &ranked {
-        if let Verdict::Excluded(reason) = candidate.verdict {
-            *unfit.entry(reason).or_insert(0) += 1;
-        }
-    }
-    let eligible = ranked.iter().filter(|candidate| candidate.verdict == Verdict::Eligible).count();
-    keep_the_telling(&mut ranked);
-    let named = ranked.iter().filter(|candidate| candidate.verdict == Verdict::Eligible).count();
+    let mut standings = standings(roster, ticket, leg, choice);
+    let unfit = unfit_of(roster, &standings);
+    let eligible = standings.iter().filter(|standing| standing.verdict == Verdict::Eligible).count();
+    keep_the_telling(&mut standings);
+    let named = standings.iter().filter(|standing| standing.verdict == Verdict::Eligible).count();
     let strategy = roster.lane(leg.lane).map_or_else(Default::default, |lane| lane.key.strategy);
     DecisionRecord {
         roster_seq: choice.seq,
@@ -60,7 +50,7 @@ pub fn explain(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>,
         order: OrderTerms { band: ticket.band, virtual_arrival_time: leg.order_time, ahead: choice.ahead },
         strategy,
         preferred: leg.prefer.clone(),
-        candidates: ranked,
+        candidates: standings.into_iter().map(|standing| standing.candidate(now)).collect(),
         omitted: u32::try_from(eligible - named).unwrap_or(u32::MAX),
         unfit,
     }
@@ -70,7 +60,7 @@ pub fn explain(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>,
 pub fn kept_from(roster: &Roster, ticket: &Ticket, leg: &Leg, held_back: &[(AgentNo, Unfit)]) -> Vec<(Unfit, u32)> {
     let (trigger, past) = (Trigger::LegArrived, BTreeMap::new());
     let choice = Choice { agents: &[], trigger, ahead: 0, held_back, loads: &[], past: &past, seq: 0 };
-    explain(roster, ticket, leg, &choice, Time::default()).unfit.into_iter().collect()
+    unfit_of(roster, &standings(roster, ticket, leg, &choice)).into_iter().collect()
 }
 
 /// What keeps an agent who fits from a leg, as far as the log knows.
@@ -92,55 +82,91 @@ pub fn unfit(agent: &Agent, leg: &Leg, channel: Channel) -> Option<Unfit> {
     }
 }
 
-/// Everybody who fits the leg's lane, in order of choice, numbered from 1; last the chosen who do not fit: a named agent takes
-/// a leg whatever it needs.
-fn ranked(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>, now: Time) -> Vec<Candidate> {
-    let mut fitting = fitting(roster, leg.lane, choice);
-    let load = |agent: &Agent| {
-        let counted = choice.loads.iter().find(|(number, _)| *number == agent.number);
-        counted.map_or(agent.load_percent(), |(_, load)| *load)
+/// An agent's place among those who come into question. A desk may have thousands of them and a record names ten: nothing is
+/// made for the others but this.
+#[derive(Clone, Copy, Debug)]
+struct Standing<'a> {
+    /// `None`: does not fit and was chosen by name, which comes last; a named agent takes a leg whatever it needs.
+    fit: Option<(Rank, Fit)>,
+    load: u16,
+    agent: &'a Agent,
+    verdict: Verdict,
+    /// From 1, in order of choice; of the kept ones only.
+    rank: u32,
+}
+
+impl Standing<'_> {
+    /// Smaller is chosen first.
+    fn order(&self) -> impl Ord + use<> {
+        (self.fit.is_none(), self.fit.map(|(rank, _)| rank), self.load, self.agent.last_accept_time, self.agent.number)
+    }
+
+    fn candidate(self, now: Time) -> Candidate {
+        let Standing { fit, load, agent, verdict, rank } = self;
+        let idle = (agent.last_accept_time != Time::default()).then(|| now - agent.last_accept_time);
+        Candidate { agent: agent.id.clone(), verdict, fit: fit.map(|(_, fit)| fit), load, idle, rank }
+    }
+}
+
+/// Everybody who fits the leg's lane, and the chosen who do not.
+fn standings<'a>(roster: &'a Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'a>) -> Vec<Standing<'a>> {
+    let loads: BTreeMap<AgentNo, u16> = choice.loads.iter().copied().collect();
+    let held_back: BTreeMap<AgentNo, Unfit> = choice.held_back.iter().copied().collect();
+    let standing = |fit: Option<(Rank, Fit)>, agent: &'a Agent| {
+        let verdict = if choice.agents.contains(&agent.number) {
+            Verdict::Chosen
+        } else {
+            let held = || held_back.get(&agent.number).copied();
+            unfit(agent, leg, ticket.channel).or_else(held).map_or(Verdict::Eligible, Verdict::Excluded)
+        };
+        let load = loads.get(&agent.number).copied().unwrap_or_else(|| agent.load_percent());
+        Standing { fit, load, agent, verdict, rank: 0 }
     };
-    fitting.sort_by_key(|(order, _, agent)| (*order, load(agent), agent.last_accept_time, agent.number));
-    let mut ranked: Vec<(Option<Fit>, &Agent)> =
-        fitting.into_iter().map(|(_, fit, agent)| (Some(fit), agent)).collect();
-    let row = |number: &AgentNo| choice.past.get(number).or(roster.agent(*number)).map(Arc::as_ref);
-    let fits = |number: &AgentNo| ranked.iter().any(|(_, agent)| agent.number == *number);
-    let named: Vec<AgentNo> = choice.agents.iter().filter(|number| !fits(number)).copied().collect();
-    ranked.extend(named.iter().filter_map(|number| Some((None, row(number)?))));
-    let verdict = |agent: &Agent| {
-        if choice.agents.contains(&agent.number) {
-            return Verdict::Chosen;
+    let row = |agent: &'a Arc<Agent>| choice.past.get(&agent.number).unwrap_or(agent);
+    let lane = roster.lane(leg.lane);
+    let mut all = Vec::with_capacity(lane.map_or(0, |lane| lane.fitting as usize));
+    for service in lane.into_iter().flat_map(|lane| &lane.serving) {
+        let agents = roster.of_group(service.group);
+        all.extend(agents.map(|agent| standing(Some((service.rank, service.fit)), row(agent))));
+    }
+    let fits = |number: &AgentNo| all.iter().any(|standing| standing.agent.number == *number);
+    let by_name: Vec<AgentNo> = choice.agents.iter().filter(|number| !fits(number)).copied().collect();
+    let known = by_name.iter().filter_map(|number| roster.agent(*number).or(choice.past.get(number)));
+    all.extend(known.map(|agent| standing(None, row(agent))));
+    all
+}
+
+fn unfit_of(roster: &Roster, standings: &[Standing<'_>]) -> BTreeMap<Unfit, u32> {
+    let mut unfit = BTreeMap::new();
+    let fitting = u32::try_from(standings.len()).unwrap_or(u32::MAX);
+    let others = roster.head_count().saturating_sub(fitting);
+    if others > 0 {
+        unfit.insert(Unfit::Requirement, others);
+    }
+    for standing in standings {
+        if let Verdict::Excluded(reason) = standing.verdict {
+            *unfit.entry(reason).or_insert(0) += 1;
         }
-        let held = || choice.held_back.iter().find(|(number, _)| *number == agent.number).map(|(_, why)| *why);
-        unfit(agent, leg, ticket.channel).or_else(held).map_or(Verdict::Eligible, Verdict::Excluded)
-    };
-    let idle = |agent: &Agent| (agent.last_accept_time != Time::default()).then(|| now - agent.last_accept_time);
-    (1..)
-        .zip(ranked)
-        .map(|(rank, (fit, agent))| Candidate {
-            agent: agent.id.clone(),
-            verdict: verdict(agent),
-            fit,
-            load: load(agent),
-            idle: idle(agent),
-            rank,
-        })
-        .collect()
+    }
+    unfit
 }
 
-fn fitting<'a>(roster: &'a Roster, lane: LaneNo, choice: &Choice<'a>) -> Vec<(super::lanes::Rank, Fit, &'a Agent)> {
-    let serving = roster.lane(lane).into_iter().flat_map(|row| &row.serving);
-    let agents = serving.flat_map(|service| {
-        let rows = roster.of_group(service.group).map(|agent| choice.past.get(&agent.number).unwrap_or(agent));
-        rows.map(move |agent| (service.rank, service.fit, agent.as_ref()))
-    });
-    agents.collect()
-}
-
-/// The chosen, and of the others the first in order of choice: up to ten in all.
-fn keep_the_telling(ranked: &mut Vec<Candidate>) {
-    let is_chosen = |candidate: &Candidate| candidate.verdict == Verdict::Chosen;
-    ranked.sort_by_key(|candidate| Reverse(is_chosen(candidate)));
-    ranked.truncate(CANDIDATES);
-    ranked.sort_by_key(|candidate| candidate.rank);
+/// The chosen, and of the others the first in order of choice: up to ten in all, in that order and numbered.
+fn keep_the_telling(standings: &mut Vec<Standing<'_>>) {
+    let mut all = std::mem::take(standings);
+    if all.len() > CANDIDATES {
+        let telling = |standing: &Standing<'_>| (standing.verdict != Verdict::Chosen, standing.order());
+        all.select_nth_unstable_by_key(CANDIDATES - 1, telling);
+    }
+    let named = CANDIDATES.min(all.len());
+    let (kept, others) = all.split_at_mut(named);
+    kept.sort_unstable_by_key(|standing| standing.order());
+    let Some(last) = kept.last().map(Standing::order) else { return };
+    // Nobody, unless one who was chosen stands far down the line.
+    let between: Vec<_> = others.iter().map(Standing::order).filter(|order| *order < last).collect();
+    for (place, standing) in (1..).zip(kept.iter_mut()) {
+        let before = between.iter().filter(|order| **order < standing.order()).count();
+        standing.rank = place + u32::try_from(before).unwrap_or(u32::MAX - place);
+    }
+    standings.extend_from_slice(kept);
 }

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file in a directory that one process owns.
 //!
 //! A single connection writes, each transaction from `BEGIN IMMEDIATE` on; a few others read. Every statement takes whole sets
-//! as JSON lists (`json_each`), so that a batch of commands costs a fixed number of them.
+//! as JSON lists (`jsonb_each`, which does not make text of each row again), so that a batch of commands costs a fixed number of them.
 
 mod changes;
 mod load;
@@ -10,6 +10,7 @@ mod open;
 #[cfg(test)]
 mod plans;
 mod reads;
+mod recent;
 mod rows;
 mod scope;
 mod statements;
@@ -33,7 +34,7 @@ use crate::domain::log::{LogRow, Selection};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::Scope;
-use scope::Scopes;
+use recent::Cache;
 
 pub struct SqliteStore {
     /// One connection.
@@ -41,7 +42,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     clock: Clock,
     incarnation: u64,
-    scopes: Scopes,
+    cache: Cache,
     /// Held as long as the store lives.
     _lock: File,
 }
@@ -68,7 +69,7 @@ impl Store for SqliteStore {
     }
 
     async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {
-        if let Some(scope) = self.scopes.find(desk) {
+        if let Some(scope) = self.cache.scopes.find(desk) {
             return Ok(Some(scope));
         }
         Ok(reads::scopes(&self.readers, BTreeSet::from([desk.clone()])).await?.pop())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::recent::Changed;
 use super::rows;
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
@@ -59,8 +60,8 @@ pub(super) struct Changes {
     pub conversations_held: Rows,
     pub answers: Rows,
     pub events: BTreeMap<DeskKey, Vec<(Event, Option<Route>)>>,
-    /// Of the desks whose scope the batch changed.
-    pub scopes: BTreeMap<DeskKey, Scope>,
+    /// The same rows, for the cache.
+    pub changed: Changed,
 }
 
 impl Changes {
@@ -105,7 +106,8 @@ impl Changes {
         Ok(())
     }
 
-    fn ticket(&mut self, key: &DeskKey, ticket: &Ticket, before: Option<&Ticket>) -> Result<(), Error> {
+    fn ticket(&mut self, key: &DeskKey, ticket: &Arc<Ticket>, before: Option<&Ticket>) -> Result<(), Error> {
+        self.changed.tickets.insert((key.clone(), ticket.id), ticket.clone());
         let (tenant, desk, id) = (key.tenant.as_str(), key.desk.as_str(), ticket.id.to_string());
         self.tickets.push(&(
             tenant,
@@ -166,7 +168,8 @@ impl Changes {
         Ok(())
     }
 
-    fn agent(&mut self, key: &DeskKey, agent: &Agent) -> Result<(), Error> {
+    fn agent(&mut self, key: &DeskKey, agent: &Arc<Agent>) -> Result<(), Error> {
+        self.changed.agents.insert((key.clone(), agent.id.clone()), agent.clone());
         self.agents.push(&(
             key.tenant.as_str(),
             key.desk.as_str(),
@@ -200,7 +203,7 @@ impl Changes {
             }
         }
         if changed {
-            self.scopes.insert(key.clone(), scope.clone());
+            self.changed.scopes.insert(key.clone(), scope.clone());
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 
-use super::scope::Scopes;
+use super::recent::{Cache, Recent};
 use super::{rows, scope, statements};
+use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, ConnectorId, DeskKey, QueueId, TicketId};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::{Span, Time};
@@ -24,7 +25,7 @@ type Keys<K> = BTreeSet<(DeskKey, K)>;
 /// In the order in which a store with many writers would lock: dedup keys, tickets, agents, desks.
 pub(super) async fn batch(
     connection: &mut SqliteConnection,
-    scopes: &Scopes,
+    cache: &Cache,
     requests: &[Request],
     now: Time,
 ) -> Result<Batch, Error> {
@@ -36,7 +37,7 @@ pub(super) async fn batch(
 
     let mut tickets = named.tickets;
     tickets.extend(tickets_of_agents(connection, &named.with_work).await?);
-    let found = load_tickets(connection, tickets.iter()).await?;
+    let found = load_tickets(connection, cache, tickets.iter()).await?;
     let mut agents = named.agents;
     let mut held = named.conversations;
     for (key, ticket) in &found {
@@ -47,14 +48,14 @@ pub(super) async fn batch(
     }
     let holders = conversations(connection, &held, &mut sets).await?;
     // Without their agents: a refusal only names them.
-    let others = load_tickets(connection, holders.difference(&tickets)).await?;
+    let others = load_tickets(connection, cache, holders.difference(&tickets)).await?;
     for (key, ticket) in found.into_iter().chain(others) {
         set_of(&mut sets, &key).tickets.insert(ticket.id, ticket);
     }
-    load_agents(connection, &agents, &mut sets).await?;
+    load_agents(connection, &cache.agents, &agents, &mut sets).await?;
     count_waiting(connection, &named.queues, &mut sets).await?;
     let heads = heads(connection, &desks).await?;
-    for (key, scope) in scope::cached(connection, scopes, &desks).await? {
+    for (key, scope) in scope::cached(connection, &cache.scopes, &desks).await? {
         set_of(&mut sets, &key).scope = Some(scope);
     }
     Ok(Batch { loaded: Loaded { desks: sets, answers, now }, heads })
@@ -160,39 +161,62 @@ async fn conversations(
 
 async fn load_tickets(
     connection: &mut SqliteConnection,
+    cache: &Cache,
     tickets: impl Iterator<Item = &(DeskKey, TicketId)>,
 ) -> Result<Vec<(DeskKey, Arc<Ticket>)>, Error> {
-    let wanted: Vec<_> =
-        tickets.map(|(key, ticket)| (key.tenant.as_str(), key.desk.as_str(), ticket.to_string())).collect();
+    let mut known = Vec::new();
+    let mut wanted = Vec::new();
+    for key in tickets {
+        match cache.tickets.find(key) {
+            Some(ticket) => known.push((key.0.clone(), ticket)),
+            None => wanted.push((key.0.tenant.as_str(), key.0.desk.as_str(), key.1.to_string())),
+        }
+    }
     if wanted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(known);
     }
     type Row = (String, String, String, Option<String>, Option<String>, Option<String>);
     let found: Vec<Row> = sqlx::query_as(statements::LOAD_TICKETS)
         .bind(rows::to_json("ticket ids", &wanted)?)
         .fetch_all(connection)
         .await?;
-    let row = |(tenant, desk, body, content, legs, offers): Row| {
-        Ok((rows::desk_key(&tenant, &desk)?, rows::ticket((body, content, legs, offers))?))
-    };
-    found.into_iter().map(row).collect()
+    let read = known.len();
+    for (tenant, desk, body, content, legs, offers) in found {
+        known.push((rows::desk_key(&tenant, &desk)?, rows::ticket((body, content, legs, offers))?));
+    }
+    cache.tickets.put(known[read..].iter().map(|(key, ticket)| ((key.clone(), ticket.id), ticket.clone())));
+    Ok(known)
 }
 
 async fn load_agents(
     connection: &mut SqliteConnection,
+    cache: &Recent<(DeskKey, AgentId), Arc<Agent>>,
     agents: &Keys<AgentId>,
     sets: &mut BTreeMap<DeskKey, WorkingSet<'static>>,
 ) -> Result<(), Error> {
-    if agents.is_empty() {
+    let mut missing = Keys::new();
+    for key in agents {
+        match cache.find(key) {
+            Some(agent) => {
+                set_of(sets, &key.0).agents.insert(agent.id.clone(), agent);
+            }
+            None => {
+                missing.insert(key.clone());
+            }
+        }
+    }
+    if missing.is_empty() {
         return Ok(());
     }
     let found: Vec<(String, String, String)> = sqlx::query_as(statements::LOAD_AGENTS)
-        .bind(key_list(agents, |agent| agent.as_str().to_owned())?)
+        .bind(key_list(&missing, |agent| agent.as_str().to_owned())?)
         .fetch_all(connection)
         .await?;
     for (tenant, desk, body) in found {
-        let agent: crate::domain::agent::Agent = rows::from_json("agent", &body)?;
-        set_of(sets, &rows::desk_key(&tenant, &desk)?).agents.insert(agent.id.clone(), Arc::new(agent));
+        let agent: Arc<Agent> = Arc::new(rows::from_json("agent", &body)?);
+        let desk = rows::desk_key(&tenant, &desk)?;
+        cache.put([((desk.clone(), agent.id.clone()), agent.clone())]);
+        set_of(sets, &desk).agents.insert(agent.id.clone(), agent);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
-use super::scope::Scopes;
+use super::recent::Cache;
 use super::{SqliteStore, rows, statements};
 use crate::clock::Clock;
 use crate::store::Error;
@@ -23,6 +23,8 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// In KiB, as SQLite takes a negative size.
 const CACHE: &str = "-65536";
+/// Pages in the write-ahead log before they are moved into the file: 32 MiB, so that a page which many commits write is moved once.
+const CHECKPOINT: &str = "8192";
 
 impl SqliteStore {
     /// Opens the database of a directory, made if it is not there. One process at a time: another gets [`Error::InUse`].
@@ -36,12 +38,13 @@ impl SqliteStore {
             .foreign_keys(false)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("cache_size", CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
             .pragma("temp_store", "memory");
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations().run(&writer).await.map_err(Error::Migrate)?;
         let readers = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
         let incarnation = incarnation(&writer, &clock).await?;
-        Ok(SqliteStore { writer, readers, clock, incarnation, scopes: Scopes::default(), _lock: lock })
+        Ok(SqliteStore { writer, readers, clock, incarnation, cache: Cache::default(), _lock: lock })
     }
 }
 

@@ -1,10 +1,11 @@
-//! The scope of a desk: its settings, connectors, interned tables and policies, kept in memory between batches.
+//! The scope of a desk: its settings, connectors, interned tables and policies.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 
+use super::recent::Recent;
 use super::{rows, statements};
 use crate::domain::connector::Connector;
 use crate::domain::desk::{Desk, Groups, LaneKey, Lanes};
@@ -15,46 +16,10 @@ use crate::routing::lanes::Limits;
 use crate::routing::workset::Scope;
 use crate::store::Error;
 
-/// Desks whose scope is kept in memory; with more, those come and go.
-const MAX_CACHED: usize = 4_096;
-
-/// Scopes as of the last commit. Filled by the writer alone, inside its transaction; a scope is forgotten before the commit that
-/// changes it and put back after, so that a commit whose end nobody saw leaves no old one behind.
-#[derive(Default)]
-pub(super) struct Scopes(Mutex<BTreeMap<DeskKey, Scope>>);
-
-impl Scopes {
-    pub fn find(&self, key: &DeskKey) -> Option<Scope> {
-        self.lock().get(key).cloned()
-    }
-
-    pub fn forget<'k>(&self, keys: impl Iterator<Item = &'k DeskKey>) {
-        let mut scopes = self.lock();
-        for key in keys {
-            scopes.remove(key);
-        }
-    }
-
-    pub fn put(&self, found: impl Iterator<Item = (DeskKey, Scope)>) {
-        let mut scopes = self.lock();
-        for (key, scope) in found {
-            if scopes.len() >= MAX_CACHED {
-                scopes.pop_first();
-            }
-            scopes.insert(key, scope);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<DeskKey, Scope>> {
-        // Whoever panicked held it for a single insertion or removal: the map is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The scopes of those desks that exist; for the writer, inside its transaction.
 pub(super) async fn cached(
     connection: &mut SqliteConnection,
-    scopes: &Scopes,
+    scopes: &Recent<DeskKey, Scope>,
     desks: &BTreeSet<DeskKey>,
 ) -> Result<BTreeMap<DeskKey, Scope>, Error> {
     let mut known: BTreeMap<DeskKey, Scope> =

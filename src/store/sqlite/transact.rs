@@ -7,6 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::changes::{Changes, Rows};
 use super::load::{self, Batch};
+use super::recent::Changed;
 use super::{SqliteStore, rows, statements};
 use crate::domain::event::{Entry, Event, Route};
 use crate::domain::id::DeskKey;
@@ -24,13 +25,14 @@ where
 {
     let mut transaction = store.begin().await?;
     let now = store.clock.now();
-    let Batch { loaded, mut heads } = load::batch(&mut transaction, &store.scopes, &requests, now).await?;
+    let Batch { loaded, mut heads } = load::batch(&mut transaction, &store.cache, &requests, now).await?;
     let (changes, value) = Changes::of(&loaded, work(&loaded))?;
-    let (scopes, entries, written) = write(&mut transaction, changes).await?;
+    let (changed, entries, written) = write(&mut transaction, changes).await?;
+    let scopes = changed.scopes.clone();
     if written {
-        store.scopes.forget(scopes.keys());
+        store.cache.forget(&changed);
         transaction.commit().await?;
-        store.scopes.put(scopes.iter().map(|(key, scope)| (key.clone(), scope.clone())));
+        store.cache.put(changed);
     } else {
         transaction.rollback().await?;
     }
@@ -46,11 +48,8 @@ where
     Ok(Committed { value, entries: entries.into_iter().collect(), desks, now })
 }
 
-/// Writes table by table; answers the scopes that changed, the entries with their numbers, and whether there was anything.
-async fn write(
-    connection: &mut SqliteConnection,
-    changes: Changes,
-) -> Result<(BTreeMap<DeskKey, Scope>, Entries, bool), Error> {
+/// Writes table by table; answers the rows that changed, the entries with their numbers, and whether there was anything.
+async fn write(connection: &mut SqliteConnection, changes: Changes) -> Result<(Changed, Entries, bool), Error> {
     // Tickets before conversations: a key is free when its ticket, as it is now, is not open. Lanes and groups are added before
     // they are retired, for a batch may do both.
     let tables: [(Rows, &'static str); 16] = [
@@ -80,7 +79,7 @@ async fn write(
     }
     let entries = append(connection, changes.events).await?;
     written |= !entries.is_empty();
-    Ok((changes.scopes, entries, written))
+    Ok((changes.changed, entries, written))
 }
 
 /// Takes the numbers and appends the events, so that nothing waits for the log's head longer than it must.

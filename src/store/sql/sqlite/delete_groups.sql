@@ -1,3 +1,3 @@
 -- ?1: [tenant, desk, number].
 DELETE FROM grp
-WHERE (tenant, desk, number) IN (SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2 FROM json_each(?1) AS r)
+WHERE (tenant, desk, number) IN (SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2 FROM jsonb_each(?1) AS r)

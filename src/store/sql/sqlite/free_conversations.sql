@@ -2,7 +2,7 @@
 -- was resolved must not free a key that another one has taken since.
 DELETE FROM conversation
 WHERE (tenant, desk, connector, key) IN (
-        SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3 FROM json_each(?1) AS r)
+        SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3 FROM jsonb_each(?1) AS r)
   AND NOT EXISTS (
         SELECT 1 FROM ticket AS t
         WHERE t.tenant = conversation.tenant AND t.desk = conversation.desk AND t.ticket = conversation.ticket

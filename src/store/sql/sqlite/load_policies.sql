@@ -1,6 +1,6 @@
 -- ?1: desks as [tenant, desk, current revision]. The revisions that a ticket is pinned to which is not over, and the current one.
 SELECT p.tenant, p.desk, p.revision, p.source
-FROM json_each(?1) AS r
+FROM jsonb_each(?1) AS r
 CROSS JOIN policy AS p ON p.tenant = r.value ->> 0 AND p.desk = r.value ->> 1
 WHERE p.revision = r.value ->> 2
    OR EXISTS (

@@ -1,7 +1,7 @@
 -- ?1: rows as [tenant, desk, agent, number, deleted, used_live, used_deferred, next_due_at, body].
 INSERT INTO agent (tenant, desk, agent, number, deleted, used_live, used_deferred, next_due_at, body)
 SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8
-FROM json_each(?1) AS r
+FROM jsonb_each(?1) AS r
 WHERE true
 ON CONFLICT (tenant, desk, agent) DO UPDATE SET
     number = excluded.number,

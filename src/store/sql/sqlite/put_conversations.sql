@@ -1,6 +1,6 @@
 -- ?1: rows as [tenant, desk, connector, key, ticket].
 INSERT INTO conversation (tenant, desk, connector, key, ticket)
 SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4
-FROM json_each(?1) AS r
+FROM jsonb_each(?1) AS r
 WHERE true
 ON CONFLICT (tenant, desk, connector, key) DO NOTHING

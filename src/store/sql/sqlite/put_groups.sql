@@ -1,7 +1,7 @@
 -- ?1: rows as [tenant, desk, number, body].
 INSERT INTO grp (tenant, desk, number, body)
 SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3
-FROM json_each(?1) AS r
+FROM jsonb_each(?1) AS r
 WHERE true
 ON CONFLICT (tenant, desk, number) DO UPDATE SET
     body = excluded.body

@@ -1,7 +1,7 @@
 -- ?1: rows as [tenant, desk, ticket, leg, leg_ver, nth, agent, open, body].
 INSERT INTO offer (tenant, desk, ticket, leg, leg_ver, nth, agent, open, body)
 SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8
-FROM json_each(?1) AS r
+FROM jsonb_each(?1) AS r
 WHERE true
 ON CONFLICT (tenant, desk, ticket, leg, leg_ver, nth) DO UPDATE SET
     open = excluded.open,

@@ -1,7 +1,7 @@
 -- ?1: rows as [tenant, desk, ticket, name, state, stage, channel, queue, connector, owner, policy_rev, create_time, next_due_at, body].
 INSERT INTO ticket (tenant, desk, ticket, name, state, stage, channel, queue, connector, owner, policy_rev, create_time, next_due_at, body)
 SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8, r.value ->> 9, r.value ->> 10, r.value ->> 11, r.value ->> 12, r.value ->> 13
-FROM json_each(?1) AS r
+FROM jsonb_each(?1) AS r
 WHERE true
 ON CONFLICT (tenant, desk, ticket) DO UPDATE SET
     state = excluded.state,
