@@ -63,7 +63,9 @@ pub enum Verdict {
     Excluded(Unfit),
 }
 
+/// Written as a list: a record names ten, and is most of what the log takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "CandidateRow", into = "CandidateRow")]
 pub struct Candidate {
     pub agent: AgentId,
     pub verdict: Verdict,
@@ -75,6 +77,26 @@ pub struct Candidate {
     pub idle: Option<Span>,
     /// From 1, in order of choice.
     pub rank: u32,
+}
+
+type CandidateRow = (AgentId, Verdict, Option<(u8, u64, u32)>, u16, Option<Span>, u32);
+
+impl From<CandidateRow> for Candidate {
+    fn from((agent, verdict, fit, load, idle, rank): CandidateRow) -> Candidate {
+        let fit = fit.map(|(tier_surplus, authority_surplus, skill_surplus)| Fit {
+            tier_surplus,
+            authority_surplus,
+            skill_surplus,
+        });
+        Candidate { agent, verdict, fit, load, idle, rank }
+    }
+}
+
+impl From<Candidate> for CandidateRow {
+    fn from(Candidate { agent, verdict, fit, load, idle, rank }: Candidate) -> CandidateRow {
+        let fit = fit.map(|fit| (fit.tier_surplus, fit.authority_surplus, fit.skill_surplus));
+        (agent, verdict, fit, load, idle, rank)
+    }
 }
 
 /// What the leg's place was made of.

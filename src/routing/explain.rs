@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::lanes::Rank;
-use super::roster::Roster;
-use crate::domain::agent::{Agent, Declared};
+use super::roster::{Brief, Roster};
+use crate::domain::agent::Agent;
 use crate::domain::id::AgentNo;
 use crate::domain::leg::Leg;
 use crate::domain::record::{Candidate, DecisionRecord, Fit, OrderTerms, Trigger, Unfit, Verdict};
-use crate::domain::requirement::Channel;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 
@@ -34,6 +33,13 @@ pub struct Choice<'a> {
     pub seq: u64,
 }
 
+impl Choice<'_> {
+    /// An agent's row as it was when the choice was made.
+    fn row<'r>(&'r self, roster: &'r Roster, number: AgentNo) -> Option<&'r Arc<Agent>> {
+        self.past.get(&number).or(roster.agent(number))
+    }
+}
+
 /// The decision record of an offer of `leg`.
 pub fn explain(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>, now: Time) -> DecisionRecord {
     let mut standings = standings(roster, ticket, leg, choice);
@@ -42,6 +48,12 @@ pub fn explain(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>,
     keep_the_telling(&mut standings);
     let named = standings.iter().filter(|standing| standing.verdict == Verdict::Eligible).count();
     let strategy = roster.lane(leg.lane).map_or_else(Default::default, |lane| lane.key.strategy);
+    let candidate = |standing: Standing| {
+        let Standing { fit, agent, load, last_accept_time, verdict, rank } = standing;
+        let idle = (last_accept_time != Time::default()).then(|| now - last_accept_time);
+        let agent = choice.row(roster, agent)?.id.clone();
+        Some(Candidate { agent, verdict, fit: fit.map(|(_, fit)| fit), load, idle, rank })
+    };
     DecisionRecord {
         roster_seq: choice.seq,
         decide_time: now,
@@ -50,7 +62,7 @@ pub fn explain(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>,
         order: OrderTerms { band: ticket.band, virtual_arrival_time: leg.order_time, ahead: choice.ahead },
         strategy,
         preferred: leg.prefer.clone(),
-        candidates: standings.into_iter().map(|standing| standing.candidate(now)).collect(),
+        candidates: standings.into_iter().filter_map(candidate).collect(),
         omitted: u32::try_from(eligible - named).unwrap_or(u32::MAX),
         unfit,
     }
@@ -63,80 +75,65 @@ pub fn kept_from(roster: &Roster, ticket: &Ticket, leg: &Leg, held_back: &[(Agen
     unfit_of(roster, &standings(roster, ticket, leg, &choice)).into_iter().collect()
 }
 
-/// What keeps an agent who fits from a leg, as far as the log knows.
-pub fn unfit(agent: &Agent, leg: &Leg, channel: Channel) -> Option<Unfit> {
-    if agent.declared != Declared::Ready || agent.next_declared.is_some() {
-        Some(Unfit::NotReady)
-    } else if agent.session.is_none() {
-        Some(Unfit::NoSession)
-    } else if agent.not_responding {
-        Some(Unfit::NotResponding)
-    } else if agent.profile.blocked() & channel.bit() != 0 {
-        Some(Unfit::Channel)
-    } else if !agent.has_room(channel) {
-        Some(Unfit::Capacity)
-    } else if leg.excludes(&agent.id).is_some() {
-        Some(Unfit::Excluded)
-    } else {
-        None
-    }
-}
-
 /// An agent's place among those who come into question. A desk may have thousands of them and a record names ten: nothing is
 /// made for the others but this.
 #[derive(Clone, Copy, Debug)]
-struct Standing<'a> {
+struct Standing {
     /// `None`: does not fit and was chosen by name, which comes last; a named agent takes a leg whatever it needs.
     fit: Option<(Rank, Fit)>,
+    agent: AgentNo,
     load: u16,
-    agent: &'a Agent,
+    last_accept_time: Time,
     verdict: Verdict,
     /// From 1, in order of choice; of the kept ones only.
     rank: u32,
 }
 
-impl Standing<'_> {
+impl Standing {
     /// Smaller is chosen first.
     fn order(&self) -> impl Ord + use<> {
-        (self.fit.is_none(), self.fit.map(|(rank, _)| rank), self.load, self.agent.last_accept_time, self.agent.number)
-    }
-
-    fn candidate(self, now: Time) -> Candidate {
-        let Standing { fit, load, agent, verdict, rank } = self;
-        let idle = (agent.last_accept_time != Time::default()).then(|| now - agent.last_accept_time);
-        Candidate { agent: agent.id.clone(), verdict, fit: fit.map(|(_, fit)| fit), load, idle, rank }
+        (self.fit.is_none(), self.fit.map(|(rank, _)| rank), self.load, self.last_accept_time, self.agent)
     }
 }
 
 /// Everybody who fits the leg's lane, and the chosen who do not.
-fn standings<'a>(roster: &'a Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'a>) -> Vec<Standing<'a>> {
+fn standings(roster: &Roster, ticket: &Ticket, leg: &Leg, choice: &Choice<'_>) -> Vec<Standing> {
     let loads: BTreeMap<AgentNo, u16> = choice.loads.iter().copied().collect();
     let held_back: BTreeMap<AgentNo, Unfit> = choice.held_back.iter().copied().collect();
-    let standing = |fit: Option<(Rank, Fit)>, agent: &'a Agent| {
-        let verdict = if choice.agents.contains(&agent.number) {
+    let excluded = |number: AgentNo| {
+        let excludes = |agent: &Arc<Agent>| leg.excludes(&agent.id).is_some();
+        !leg.exclusions.is_empty() && choice.row(roster, number).is_some_and(excludes)
+    };
+    let standing = |fit: Option<(Rank, Fit)>, agent: AgentNo, brief: &Brief| {
+        let verdict = if choice.agents.contains(&agent) {
             Verdict::Chosen
         } else {
-            let held = || held_back.get(&agent.number).copied();
-            unfit(agent, leg, ticket.channel).or_else(held).map_or(Verdict::Eligible, Verdict::Excluded)
+            let unfit = brief.unfit(ticket.channel).or_else(|| excluded(agent).then_some(Unfit::Excluded));
+            let unfit = unfit.or_else(|| held_back.get(&agent).copied());
+            unfit.map_or(Verdict::Eligible, Verdict::Excluded)
         };
-        let load = loads.get(&agent.number).copied().unwrap_or_else(|| agent.load_percent());
-        Standing { fit, load, agent, verdict, rank: 0 }
+        let load = loads.get(&agent).copied().unwrap_or(brief.load);
+        Standing { fit, agent, load, last_accept_time: brief.last_accept_time, verdict, rank: 0 }
     };
-    let row = |agent: &'a Arc<Agent>| choice.past.get(&agent.number).unwrap_or(agent);
     let lane = roster.lane(leg.lane);
     let mut all = Vec::with_capacity(lane.map_or(0, |lane| lane.fitting as usize));
     for service in lane.into_iter().flat_map(|lane| &lane.serving) {
-        let agents = roster.of_group(service.group);
-        all.extend(agents.map(|agent| standing(Some((service.rank, service.fit)), row(agent))));
+        let fit = Some((service.rank, service.fit));
+        for (number, brief) in roster.of_group(service.group) {
+            let before = choice.past.get(&number).map(|row| Brief::of(row));
+            all.push(standing(fit, number, before.as_ref().unwrap_or(brief)));
+        }
     }
-    let fits = |number: &AgentNo| all.iter().any(|standing| standing.agent.number == *number);
+    let fits = |number: &AgentNo| all.iter().any(|standing| standing.agent == *number);
     let by_name: Vec<AgentNo> = choice.agents.iter().filter(|number| !fits(number)).copied().collect();
-    let known = by_name.iter().filter_map(|number| roster.agent(*number).or(choice.past.get(number)));
-    all.extend(known.map(|agent| standing(None, row(agent))));
+    for number in by_name {
+        let brief = choice.row(roster, number).map(|row| Brief::of(row));
+        all.extend(brief.map(|brief| standing(None, number, &brief)));
+    }
     all
 }
 
-fn unfit_of(roster: &Roster, standings: &[Standing<'_>]) -> BTreeMap<Unfit, u32> {
+fn unfit_of(roster: &Roster, standings: &[Standing]) -> BTreeMap<Unfit, u32> {
     let mut unfit = BTreeMap::new();
     let fitting = u32::try_from(standings.len()).unwrap_or(u32::MAX);
     let others = roster.head_count().saturating_sub(fitting);
@@ -152,10 +149,10 @@ fn unfit_of(roster: &Roster, standings: &[Standing<'_>]) -> BTreeMap<Unfit, u32>
 }
 
 /// The chosen, and of the others the first in order of choice: up to ten in all, in that order and numbered.
-fn keep_the_telling(standings: &mut Vec<Standing<'_>>) {
+fn keep_the_telling(standings: &mut Vec<Standing>) {
     let mut all = std::mem::take(standings);
     if all.len() > CANDIDATES {
-        let telling = |standing: &Standing<'_>| (standing.verdict != Verdict::Chosen, standing.order());
+        let telling = |standing: &Standing| (standing.verdict != Verdict::Chosen, standing.order());
         all.select_nth_unstable_by_key(CANDIDATES - 1, telling);
     }
     let named = CANDIDATES.min(all.len());

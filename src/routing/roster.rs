@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::lanes::{Rank, asked_skills, fit, rank, satisfies};
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Declared};
 use crate::domain::desk::{Desk, LaneKey};
 use crate::domain::id::{AgentId, AgentNo, GroupNo, LaneNo};
-use crate::domain::record::Fit;
-use crate::domain::requirement::{Expertise, Requirement};
+use crate::domain::record::{Fit, Unfit};
+use crate::domain::requirement::{Channel, Expertise, Requirement};
+use crate::domain::time::Time;
 
 /// A lane with the groups that serve it.
 #[derive(Clone, Debug)]
@@ -52,8 +53,50 @@ pub struct TableChange {
 struct GroupRow {
     expertise: Arc<Expertise>,
     lanes: BTreeSet<LaneNo>,
-    agents: BTreeSet<AgentNo>,
+    agents: BTreeMap<AgentNo, Brief>,
     on_duty: u32,
+}
+
+/// What an offer's record needs to know of everybody who fits, worked out once for each new row: a desk decides far more often
+/// than one of its agents changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Brief {
+    /// Percent of the fuller pool.
+    pub load: u16,
+    pub last_accept_time: Time,
+    /// By channel, what keeps the agent from every leg.
+    unfit: [Option<Unfit>; Channel::ALL.len()],
+}
+
+impl Brief {
+    pub fn of(agent: &Agent) -> Brief {
+        Brief {
+            load: agent.load_percent(),
+            last_accept_time: agent.last_accept_time,
+            unfit: Channel::ALL.map(|channel| kept_from(agent, channel)),
+        }
+    }
+
+    pub fn unfit(&self, channel: Channel) -> Option<Unfit> {
+        self.unfit[channel as usize]
+    }
+}
+
+/// What keeps an agent from every leg of a channel, as far as the log knows.
+fn kept_from(agent: &Agent, channel: Channel) -> Option<Unfit> {
+    if agent.declared != Declared::Ready || agent.next_declared.is_some() {
+        Some(Unfit::NotReady)
+    } else if agent.session.is_none() {
+        Some(Unfit::NoSession)
+    } else if agent.not_responding {
+        Some(Unfit::NotResponding)
+    } else if agent.profile.blocked() & channel.bit() != 0 {
+        Some(Unfit::Channel)
+    } else if !agent.has_room(channel) {
+        Some(Unfit::Capacity)
+    } else {
+        None
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -84,9 +127,9 @@ impl Roster {
     }
 
     /// The agents of a group, deleted ones left out.
-    pub fn of_group(&self, group: GroupNo) -> impl Iterator<Item = &Arc<Agent>> {
-        let numbers = self.groups.get(&group).into_iter().flat_map(|row| &row.agents);
-        numbers.filter_map(|number| self.agents.get(number))
+    pub fn of_group(&self, group: GroupNo) -> impl Iterator<Item = (AgentNo, &Brief)> {
+        let agents = self.groups.get(&group).into_iter().flat_map(|row| &row.agents);
+        agents.map(|(number, brief)| (*number, brief))
     }
 
     /// Agents who are not deleted.
@@ -117,24 +160,22 @@ impl Roster {
         self.numbers.insert(agent.id.clone(), agent.number);
         let standing = |row: &Agent| (!row.deleted).then(|| (row.group, row.on_duty()));
         let (was, is) = (before.as_deref().and_then(standing), standing(&agent));
-        if was == is {
-            return Vec::new();
-        }
         let mut touched = BTreeSet::new();
-        if let Some((group, duty)) = was {
-            touched.extend(self.count_agent(group, agent.number, duty, false));
+        if was != is {
+            for (standing, joins) in [(was, false), (is, true)] {
+                let lanes = standing.map(|(group, duty)| self.count_agent(group, agent.number, duty, joins));
+                touched.extend(lanes.into_iter().flatten());
+            }
         }
-        if let Some((group, duty)) = is {
-            touched.extend(self.count_agent(group, agent.number, duty, true));
+        if let Some((group, _)) = is {
+            self.groups.entry(group).or_default().agents.insert(agent.number, Brief::of(&agent));
         }
         touched.into_iter().collect()
     }
 
     fn count_agent(&mut self, group: GroupNo, number: AgentNo, duty: bool, joins: bool) -> Vec<LaneNo> {
         let row = self.groups.entry(group).or_default();
-        if joins {
-            row.agents.insert(number);
-        } else {
+        if !joins {
             row.agents.remove(&number);
         }
         let by = |counter: &mut u32| *counter = if joins { *counter + 1 } else { counter.saturating_sub(1) };

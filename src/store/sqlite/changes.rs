@@ -19,25 +19,48 @@ use crate::domain::time::Time;
 use crate::routing::workset::{Scope, WorkingSet};
 use crate::store::{DedupKey, Error, Loaded, StoredAnswer, Work, route};
 
-/// Rows of one table as a JSON list.
+/// Rows of one table: a JSON list of what is searched, and beside it the bodies, which are neither escaped nor parsed again.
 #[derive(Default)]
-pub(super) struct Rows(String);
+pub(super) struct Rows {
+    list: Vec<u8>,
+    bodies: Vec<u8>,
+}
 
 impl Rows {
+    /// A row without a body.
     pub fn push(&mut self, row: &impl Serialize) -> Result<(), Error> {
-        self.0.push(if self.0.is_empty() { '[' } else { ',' });
-        self.0.push_str(&rows::to_json("row", row)?);
+        self.list.push(if self.list.is_empty() { b'[' } else { b',' });
+        write(&mut self.list, row)
+    }
+
+    /// A row whose body is the last column; in the list it is told by its place, from 1, and length.
+    pub fn push_with(&mut self, row: &impl Serialize, body: &impl Serialize) -> Result<(), Error> {
+        let start = self.bodies.len();
+        write(&mut self.bodies, body)?;
+        self.push(row)?;
+        let bracket = self.list.pop();
+        debug_assert_eq!(bracket, Some(b']'), "a row is a list");
+        self.list.push(b',');
+        write(&mut self.list, &(start + 1))?;
+        self.list.push(b',');
+        write(&mut self.list, &(self.bodies.len() - start))?;
+        self.list.push(b']');
         Ok(())
     }
 
-    /// `None`: there is nothing to write.
-    pub fn into_list(mut self) -> Option<String> {
-        if self.0.is_empty() {
-            return None;
+    /// What a statement is given; `None`: there is nothing to write.
+    pub fn into_parts(mut self) -> Result<Option<(String, Vec<u8>)>, Error> {
+        if self.list.is_empty() {
+            return Ok(None);
         }
-        self.0.push(']');
-        Some(self.0)
+        self.list.push(b']');
+        let list = String::from_utf8(self.list).map_err(|error| rows::corrupt("list", error))?;
+        Ok(Some((list, self.bodies)))
     }
+}
+
+fn write(to: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Error> {
+    serde_json::to_writer(to, value).map_err(|error| rows::corrupt("row", error))
 }
 
 /// Everything that a batch writes, but the numbers of its events, which are taken last.
@@ -109,7 +132,7 @@ impl Changes {
     fn ticket(&mut self, key: &DeskKey, ticket: &Arc<Ticket>, before: Option<&Ticket>) -> Result<(), Error> {
         self.changed.tickets.insert((key.clone(), ticket.id), ticket.clone());
         let (tenant, desk, id) = (key.tenant.as_str(), key.desk.as_str(), ticket.id.to_string());
-        self.tickets.push(&(
+        let row = (
             tenant,
             desk,
             &id,
@@ -123,10 +146,10 @@ impl Changes {
             ticket.policy_rev,
             ticket.create_time,
             ticket.next_due_at,
-            rows::to_json("ticket", ticket)?,
-        ))?;
+        );
+        self.tickets.push_with(&row, ticket)?;
         if before.is_none_or(|before| before.content != ticket.content) {
-            self.contents.push(&(tenant, desk, &id, rows::to_json("content", ticket.content.as_ref())?))?;
+            self.contents.push_with(&(tenant, desk, &id), ticket.content.as_ref())?;
         }
         for leg in &ticket.legs {
             let before = before.and_then(|before| before.leg(leg.n));
@@ -140,7 +163,7 @@ impl Changes {
 
     fn leg(&mut self, key: &DeskKey, id: &str, ticket: &Ticket, leg: &Leg, before: Option<&Leg>) -> Result<(), Error> {
         let (tenant, desk) = (key.tenant.as_str(), key.desk.as_str());
-        self.legs.push(&(
+        let row = (
             tenant,
             desk,
             id,
@@ -153,16 +176,15 @@ impl Changes {
             &ticket.queue,
             rows::waiting_key(ticket, leg),
             u8::from(rows::waits_with_amount(leg)),
-            rows::to_json("leg", leg)?,
-        ))?;
+        );
+        self.legs.push_with(&row, leg)?;
         for offer in &leg.offers {
             let before = before.and_then(|before| before.offers.iter().find(|known| known.id == offer.id));
             // Whether an offer that was taken books its agent follows from the leg.
             if offer.is_open() || before != Some(offer) {
                 let OfferId { leg_ver, nth, .. } = offer.id;
-                let body = rows::to_json("offer", offer)?;
                 let books = u8::from(rows::books(leg, offer));
-                self.offers.push(&(tenant, desk, id, leg.n, leg_ver, nth, &offer.agent, books, body))?;
+                self.offers.push_with(&(tenant, desk, id, leg.n, leg_ver, nth, &offer.agent, books), offer)?;
             }
         }
         Ok(())
@@ -170,7 +192,7 @@ impl Changes {
 
     fn agent(&mut self, key: &DeskKey, agent: &Arc<Agent>) -> Result<(), Error> {
         self.changed.agents.insert((key.clone(), agent.id.clone()), agent.clone());
-        self.agents.push(&(
+        let row = (
             key.tenant.as_str(),
             key.desk.as_str(),
             &agent.id,
@@ -179,8 +201,8 @@ impl Changes {
             agent.used_live,
             agent.used_deferred,
             agent.next_due_at,
-            rows::to_json("agent", agent)?,
-        ))
+        );
+        self.agents.push_with(&row, agent)
     }
 
     /// The desk's own row and its connectors; what is interned follows from the events.
@@ -189,7 +211,7 @@ impl Changes {
         let mut changed = false;
         if before.is_none_or(|before| !Arc::ptr_eq(&before.desk, &scope.desk)) {
             changed = true;
-            self.desks.push(&(tenant, desk, rows::to_json("desk", scope.desk.as_ref())?))?;
+            self.desks.push_with(&(tenant, desk), scope.desk.as_ref())?;
         }
         if before.is_none() {
             self.heads.push(&(tenant, desk, 1, 0))?;
@@ -198,8 +220,8 @@ impl Changes {
         if before.is_none_or(|before| !Arc::ptr_eq(&before.connectors, &scope.connectors)) {
             changed = true;
             for (id, connector) in scope.connectors.iter().filter(|(id, row)| known(id) != Some(*row)) {
-                let body = rows::to_json("connector", connector.as_ref())?;
-                self.connectors.push(&(tenant, desk, id, u8::from(connector.deleted), body))?;
+                let row = (tenant, desk, id, u8::from(connector.deleted));
+                self.connectors.push_with(&row, connector.as_ref())?;
             }
         }
         if changed {
@@ -231,11 +253,9 @@ impl Changes {
     fn interned(&mut self, key: &DeskKey, event: &Event) -> Result<(), Error> {
         let (tenant, desk) = (key.tenant.as_str(), key.desk.as_str());
         match &event.body {
-            Body::LaneAdded { lane, key } => self.lanes.push(&(tenant, desk, lane, rows::to_json("lane", key)?)),
+            Body::LaneAdded { lane, key } => self.lanes.push_with(&(tenant, desk, lane), key),
             Body::LaneRetired { lane } => self.lanes_retired.push(&(tenant, desk, lane)),
-            Body::GroupAdded { group, expertise } => {
-                self.groups.push(&(tenant, desk, group, rows::to_json("group", expertise)?))
-            }
+            Body::GroupAdded { group, expertise } => self.groups.push_with(&(tenant, desk, group), expertise),
             Body::GroupRetired { group } => self.groups_retired.push(&(tenant, desk, group)),
             Body::PolicyUpdated { revision, source, author, change_note } => {
                 self.policies.push(&(tenant, desk, revision, source, author, change_note, event.at))

@@ -72,8 +72,8 @@ async fn write(connection: &mut SqliteConnection, changes: Changes) -> Result<(C
     ];
     let mut written = false;
     for (rows, statement) in tables {
-        if let Some(list) = rows.into_list() {
-            sqlx::query(statement).bind(list).execute(&mut *connection).await?;
+        if let Some((list, bodies)) = rows.into_parts()? {
+            put(connection, statement, list, bodies).await?;
             written = true;
         }
     }
@@ -91,7 +91,7 @@ async fn append(
     for (key, events) in &events {
         counts.push(&(&key.tenant, &key.desk, events.len()))?;
     }
-    let Some(counts) = counts.into_list() else { return Ok(Entries::new()) };
+    let Some((counts, _)) = counts.into_parts()? else { return Ok(Entries::new()) };
     let found: Vec<(String, String, i64)> =
         sqlx::query_as(statements::ADVANCE_HEADS).bind(counts).fetch_all(&mut *connection).await?;
     let mut heads = BTreeMap::new();
@@ -110,16 +110,29 @@ async fn append(
         }
         entries.insert(key, numbered);
     }
-    if let Some(list) = list.into_list() {
-        sqlx::query(statements::PUT_EVENTS).bind(list).execute(connection).await?;
+    if let Some((list, bodies)) = list.into_parts()? {
+        put(connection, statements::PUT_EVENTS, list, bodies).await?;
     }
     Ok(entries)
+}
+
+/// Runs a statement of the form that [`Rows`] is made for.
+async fn put(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    list: String,
+    bodies: Vec<u8>,
+) -> Result<(), Error> {
+    let query = sqlx::query(statement).bind(list);
+    let query = if bodies.is_empty() { query } else { query.bind(bodies) };
+    query.execute(connection).await?;
+    Ok(())
 }
 
 fn push_entry(list: &mut Rows, key: &DeskKey, entry: &Entry) -> Result<(), Error> {
     let Entry { seq, event, route } = entry;
     let route = route.as_ref();
-    list.push(&(
+    let row = (
         &key.tenant,
         &key.desk,
         seq,
@@ -131,6 +144,6 @@ fn push_entry(list: &mut Rows, key: &DeskKey, entry: &Entry) -> Result<(), Error
         route.map(|route| &route.connector),
         route.map(|route| route.channel.word()),
         route.and_then(|route| route.side_connector.as_ref()),
-        rows::to_json("event", &event.body)?,
-    ))
+    );
+    list.push_with(&row, &event.body)
 }

@@ -49,7 +49,7 @@ pub(super) async fn save_acked(store: &SqliteStore, acks: &[(DeskKey, ConnectorI
     for (desk, connector, acked) in acks {
         list.push(&(&desk.tenant, &desk.desk, connector, 0, acked))?;
     }
-    let Some(list) = list.into_list() else { return Ok(()) };
+    let Some((list, _)) = list.into_parts()? else { return Ok(()) };
     let mut transaction = store.begin().await?;
     sqlx::query(statements::PUT_ACKS).bind(list).execute(&mut *transaction).await?;
     transaction.commit().await?;
