@@ -148,7 +148,7 @@ fn routes<S: Store, A: Availability>(
         ($server:ident($service:expr)) => {{
             let server = $server::new($service).max_decoding_message_size(MAX_REQUEST);
             names.push(name_of(&server));
-            routes.add_service(Bounded(server));
+            routes.add_service(Bounded::new(server, engine.clock()));
         }};
     }
     add!(DeskServiceServer(Desks::new(engine.clone())));

@@ -53,9 +53,19 @@ call() {
 }
 # docs: end
 
-# stream FILE SERVICE.METHOD JSON: in the background, message by message into a file, until the server ends it.
+# docs: shell-errors
+# detail TYPE: the google.rpc message of that type in the error on standard input, as JSON. buf prints it in base64.
+detail() {
+  local value
+  value=$(tr -d ' \n' | grep -oE "\"type\":\"google.rpc.$1\",\"value\":\"[^\"]*" | sed 's/.*"//')
+  while ((${#value} % 4)); do value+='='; done
+  base64 -d <<<"$value" | "$BUF" convert proto --type "google.rpc.$1" --from -#format=binpb --to -#format=json
+}
+# docs: end
+
+# stream FILE SERVICE/METHOD JSON: in the background, message by message into a file, until the server ends it.
 stream() {
-  "$BUF" curl --protocol grpc --http2-prior-knowledge --data "$3" "http://$address/${2/.//}" >"$1" 2>&1 &
+  "$BUF" curl --protocol grpc --http2-prior-knowledge --data "$3" "http://$address/$2" >"$1" 2>&1 &
   others+=($!)
 }
 
@@ -97,7 +107,7 @@ a_ticket_goes_its_way() { # The whole path: session, pull, offer, accept, connec
   pull_until '"connect"' >/dev/null || return
   expect OFFER_STATE_CONFIRMED "$(call OfferService.ConfirmOffer "{\"name\": \"$offer\"}")" || return
   pull_until '"assigned"' >/dev/null || return
-  expect TICKET_STATE_RESOLVED "$(call TicketService.ResolveTicket "{\"name\": \"$ticket\", \"resolution\": \"It is on its way.\"}")"
+  expect TICKET_STATE_CLOSED "$(call TicketService.ResolveTicket "{\"name\": \"$ticket\", \"resolution\": \"It is on its way.\"}")"
 }
 
 # docs: shell-pull
@@ -128,14 +138,17 @@ deadlines_are_kept() { # Deadlines: deadline_exceeded in time, and a repeat unde
 errors_say_what_is_wrong() { # Rich errors as buf prints them: the field, the reason, what was not found
   local bad
   bad=$(call TicketService.CreateTicket "{\"parent\": \"$DESK\", \"connector\": \"$CONNECTOR\", \"ticket\": {\"channel\": 99}}")
-  expect '"code": *"invalid_argument"' "$bad" && expect '"field": *"ticket.channel"' "$bad" && expect '"reason": *"INVALID_FIELD"' "$bad" || return
+  expect '"code": *"invalid_argument"' "$bad" || return
+  expect '"field": *"ticket.channel"' "$(detail BadRequest <<<"$bad")" || return
+  expect '"reason": *"INVALID_FIELD"' "$(detail ErrorInfo <<<"$bad")" || return
   bad=$(call TicketService.GetTicket "{\"name\": \"$DESK/tickets/nowhere\"}")
-  expect '"code": *"not_found"' "$bad" && expect "\"resourceName\": *\"$DESK/tickets/nowhere\"" "$bad"
+  expect '"code": *"not_found"' "$bad" || return
+  expect "\"resourceName\": *\"$DESK/tickets/nowhere\"" "$(detail ResourceInfo <<<"$bad")"
 }
 
 a_watch_resumes_at_its_cursor() { # kill -9: a watch resumes after its cursor, pulls under their generation
   local seen last incarnation again
-  stream "$folder/watch-1" handoff.v1.DecisionService.WatchDecisions "{\"connector\": \"$CONNECTOR\", \"cursor\": {\"seq\": \"0\"}}"
+  stream "$folder/watch-1" handoff.v1.DecisionService/WatchDecisions "{\"connector\": \"$CONNECTOR\", \"cursor\": {\"seq\": \"0\"}}"
   until_found '"assigned"' "$folder/watch-1" || return
   generation=0
   generation=$(field generation <<<"$(pull)")
@@ -150,22 +163,22 @@ a_watch_resumes_at_its_cursor() { # kill -9: a watch resumes after its cursor, p
   start_server
   expect '"generation": *"'"$generation" "$(pull)" || return
   again=$(create after-the-kill | field name)
-  stream "$folder/watch-2" handoff.v1.DecisionService.WatchDecisions \
+  stream "$folder/watch-2" handoff.v1.DecisionService/WatchDecisions \
     "{\"connector\": \"$CONNECTOR\", \"cursor\": {\"seq\": \"$last\", \"incarnation\": \"$incarnation\"}}"
   until_found "$again" "$folder/watch-2" || return
   expect "\"prevSeq\": *\"$last\"" "$(grep -m1 '"prevSeq"' "$folder/watch-2")"
 }
 
 a_drain_is_announced() { # SIGTERM: health watch says NOT_SERVING, the watch goes away with a cursor and RetryInfo
-  stream "$folder/health" grpc.health.v1.Health.Watch '{}'
-  stream "$folder/watch-3" handoff.v1.DecisionService.WatchDecisions "{\"connector\": \"$CONNECTOR\", \"point\": \"RESUME_POINT_NOW\"}"
+  stream "$folder/health" grpc.health.v1.Health/Watch '{}'
+  stream "$folder/watch-3" handoff.v1.DecisionService/WatchDecisions "{\"connector\": \"$CONNECTOR\", \"point\": \"RESUME_POINT_NOW\"}"
   until_found '"SERVING"' "$folder/health" || return
   until_found '"welcome"' "$folder/watch-3" || return
   end_server TERM
   until_found '"NOT_SERVING"' "$folder/health" || return
   until_found '"goingAway"' "$folder/watch-3" || return
-  until_found '"reason": *"SHUTTING_DOWN"' "$folder/watch-3" || return
   until_found 'google.rpc.RetryInfo' "$folder/watch-3" || return
+  expect '"reason": *"SHUTTING_DOWN"' "$(detail ErrorInfo <"$folder/watch-3")" || return
   start_server
   expect SERVING "$(health)"
 }

@@ -237,7 +237,8 @@ def a_call_is_offered_accepted_connected_and_resolved(world):
     world.accept_and_confirm(offer)
     assigned = world.journal.await_decision("assigned", ticket).assigned
     assert assigned.agent_display_name == "Ann", assigned
-    assert world.resolve(ticket).state == ticket_pb2.TICKET_STATE_RESOLVED
+    assert world.resolve(ticket).state == ticket_pb2.TICKET_STATE_CLOSED, "nobody writes back on the phone"
+    assert world.journal.await_decision("resolved", ticket).resolved.resolution.text == "It is on its way."
 
 
 def what_is_pulled_comes_again_until_it_is_acknowledged(world):
@@ -248,7 +249,7 @@ def what_is_pulled_comes_again_until_it_is_acknowledged(world):
     assert list(world.pull(max_decisions=2).decisions)[: len(first)] == list(first)
     assert world.ack(first[-1].seq) == first[-1].seq
     seen = list(first)
-    while not any(each.ticket == tickets[1] and each.HasField("offered") for each in seen):
+    while not any(each.ticket == tickets[1] and each.HasField("queued") for each in seen):
         pulled = world.pull(wait_time=Duration(seconds=5)).decisions
         assert pulled and pulled[0].prev_seq == seen[-1].seq, pulled
         seen.extend(pulled)

@@ -18,6 +18,7 @@ const loaded = loader.loadSync([...files, "grpc/health/v1/health.proto", "google
   keepCase: true,
   longs: String, // numbers of the log are 64 bits
   enums: String,
+  arrays: true, // empty ones too
   oneofs: true,
 });
 const api = grpc.loadPackageDefinition(loaded);
