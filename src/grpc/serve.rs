@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt as _;
 use tonic::server::NamedService;
-use tonic::service::Routes;
+use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
@@ -66,7 +66,7 @@ pub enum Error {
 pub struct Terms {
     /// How long, in real time, calls and streams may take to end at a stop.
     pub drain: Duration,
-    /// Whose pages may call, as browsers name them (`https://desk.example.com`), or `*`; none: no page of another origin.
+    /// Whose pages may call, as browsers name them (`https://desk.example.com`), or `*`; none: no page.
     pub origins: Vec<String>,
 }
 
@@ -105,7 +105,8 @@ pub async fn serve<S: Store, A: Availability>(
         withdraw(reporter, &names).await;
     };
     let cors = web::cors(&origins).map_err(Error::Origin)?;
-    let server = server().layer(cors).layer(GrpcWebLayer::new()).add_routes(routes).add_service(health);
+    let guard = InterceptorLayer::new(web::guard(&origins));
+    let server = server().layer(cors).layer(GrpcWebLayer::new()).layer(guard).add_routes(routes).add_service(health);
     let serving = server.serve_with_incoming_shutdown(incoming, stop);
     tokio::pin!(serving);
     tokio::select! {

@@ -5,7 +5,7 @@
 // Bundles tests/clients/browser, serves it, starts a private server that allows the page's origin, kills it in between, and runs
 // the page's checks; then opens the same page from an origin that is not allowed.
 
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -39,6 +39,17 @@ async function bundle() {
     logLevel: "error",
   });
   return built.outputFiles[0].text;
+}
+
+/** The grpc-status of a call by a page that the browser let through: what DNS rebinding would make of it. */
+async function forged(origin) {
+  const headers = { origin, "content-type": "application/grpc-web+proto" };
+  const url = `http://${server.address}/handoff.v1.DeskService/ListDesks`;
+  const answer = await new Promise((resolve, reject) => {
+    request(url, { method: "POST", headers }, resolve).on("error", reject).end(Buffer.alloc(5));
+  });
+  answer.resume();
+  return answer.headers["grpc-status"];
 }
 
 /** Serves the page on a port, and so an origin, of its own. */
@@ -78,6 +89,9 @@ try {
     if (!/Failed to fetch/.test(refusal)) throw new Error(`refused otherwise: ${refusal}`);
     const made = await page.evaluate(() => globalThis.page.countOf("foreign"));
     if (made !== 0) throw new Error(`${made} tickets were made`);
+    const status = await forged(elsewhere.url);
+    if (status !== "7") throw new Error(`the service itself answered ${status}, not PERMISSION_DENIED`);
+    if ((await forged(home.url)) === "7") throw new Error("an allowed origin was refused");
   }]);
   failed = await run(checks);
 } finally {

@@ -29,6 +29,11 @@ async fn ack(stage: &Stage, generation: u64, acked_seq: u64) -> Result<u64, Stat
     Ok(answer.acked_seq.expect("where it stands"))
 }
 
+async fn connector(stage: &Stage) -> pb::Connector {
+    let request = pb::GetConnectorRequest { name: stage.connector.clone() };
+    stage.clients.decisions.clone().get_connector(request).await.expect("the connector").into_inner()
+}
+
 fn waiting(stage: &Stage, generation: u64) -> pb::PullDecisionsRequest {
     pb::PullDecisionsRequest { wait_time: Some(Duration { seconds: 60, nanos: 0 }), ..pull_of(stage, generation) }
 }
@@ -120,12 +125,7 @@ async fn a_pull_that_waits_is_displaced_by_a_stream_and_a_stream_by_a_new_pull()
     let mut stage = Stage::set(&service).await;
     let (other, request) = (stage.clone(), waiting(&stage, 0));
     let patient = tokio::spawn(async move { pull(&other, request).await });
-    let (other, connector) = (stage.clone(), pb::GetConnectorRequest { name: stage.connector.clone() });
-    let seated = async || {
-        let mut decisions = other.clients.decisions.clone();
-        let row = decisions.get_connector(connector.clone()).await.expect("the connector").into_inner();
-        row.instances.into_iter().next()
-    };
+    let seated = async || connector(&stage).await.instances.into_iter().next();
     assert_eq!(eventually("the pull has the seat", seated).await.instance, "test");
     let mut stream = Subscription::open(&mut stage).await;
     let displaced = tokio::time::timeout(PATIENCE, patient).await.expect("in time").expect("no panic");
@@ -140,20 +140,22 @@ async fn a_pull_that_waits_is_displaced_by_a_stream_and_a_stream_by_a_new_pull()
 
 #[tokio::test]
 async fn a_connector_is_away_when_it_stops_pulling_and_back_when_it_pulls() {
-    let service = Service::start_at_rate(60).await;
-    let mut stage = Stage::set(&service).await;
-    let _ann = stage.agent("ann").ready().await;
-    let ticket = stage.submit(Stage::ticket(pb::Channel::Phone)).await;
-    let away = |ticket: &pb::Ticket| ticket.infeasibility() == pb::Infeasibility::ConnectorAway;
-    let (name, other) = (ticket.name, stage.clone());
-    let is_away = async || Some(other.clone().get(&name).await).filter(away);
-    eventually("nobody carries decisions out", is_away).await;
-
-    let (other, request) = (stage.clone(), waiting(&stage, 0));
-    let patient = async { pull(&other, request).await.expect("a pull") };
-    let (pulled, offer) = tokio::join!(patient, stage.offered(&name));
-    assert!(!pulled.decisions.is_empty());
-    assert_eq!(offer.ticket, name);
+    let service = Service::start_at_rate(20).await;
+    let stage = Stage::set(&service).await;
+    let is = async |away: bool| (connector(&stage).await.away == away).then_some(());
+    eventually("nobody reads for it", async || is(true).await).await;
+    let request =
+        pb::PullDecisionsRequest { resume: Some(Resume::Point(pb::ResumePoint::Now as i32)), ..waiting(&stage, 0) };
+    let pulling = async {
+        loop {
+            pull(&stage, request.clone()).await.expect("a pull");
+        }
+    };
+    tokio::select! {
+        () = pulling => {}
+        () = eventually("somebody pulls", async || is(false).await) => {}
+    }
+    eventually("nobody pulls any more", async || is(true).await).await;
     service.stop().await;
 }
 

@@ -89,17 +89,15 @@ async fn a_watch_resumes_after_its_cursor_and_a_bad_cursor_is_refused_as_on_a_su
 
 #[tokio::test]
 async fn an_onlooker_does_not_count_as_present() {
-    let service = Service::start_at_rate(60).await;
+    let service = Service::start_at_rate(20).await;
     let mut stage = Stage::set(&service).await;
     let _watch = Watch::open(&mut stage, None).await.expect("a watch");
-    let _ann = stage.agent("ann").ready().await;
-    let ticket = stage.submit(Stage::ticket(pb::Channel::Phone)).await;
-    let other = stage.clone();
-    let is_away = async || {
-        let ticket = other.clone().get(&ticket.name).await;
-        (ticket.infeasibility() == pb::Infeasibility::ConnectorAway).then_some(())
+    let away = async || {
+        let request = pb::GetConnectorRequest { name: stage.connector.clone() };
+        let row = stage.clients.decisions.clone().get_connector(request).await.expect("the connector").into_inner();
+        row.away.then_some(())
     };
-    eventually("nobody carries decisions out", is_away).await;
+    eventually("nobody reads for it", away).await;
     service.stop().await;
 }
 

@@ -16,6 +16,11 @@ export class ServerProcess {
     this.folder = mkdtempSync(join(tmpdir(), "handoff-node-"));
     this.address = "127.0.0.1:0";
     this.flags = flags;
+    // Whatever way this process ends, an error that nobody caught included.
+    process.on("exit", () => {
+      this.process?.kill("SIGKILL");
+      rmSync(this.folder, { recursive: true, force: true });
+    });
   }
 
   /** Starts it, at the address it had before if it had one, and waits until it says that it listens. */
@@ -48,8 +53,7 @@ export class ServerProcess {
   }
 
   async close() {
-    await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+    if (this.process) await this.kill();
   }
 
   async #end(signal) {
