@@ -10,6 +10,9 @@ SHELL := /bin/bash
 PYTHON := target/clients/venv/bin/python
 BUF := target/clients/buf/node_modules/.bin/buf
 PHASES := target/phases.tsv
+# The API from four worlds, each against a server of its own.
+CLIENTS := $(PYTHON) tests/clients/python_client.py && node tests/clients/node_client.mjs && \
+	tests/clients/buf_client.sh && node tests/clients/browser_client.mjs
 
 # The checkout stays clean: what Python compiles goes under target/ as well.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/target/clients/pycache
@@ -47,6 +50,7 @@ phases:
 	$(call phase,docs,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps)
 	$(call phase,tests,cargo test $(CARGO_FLAGS))
 	$(call phase,smoke,$(PYTHON) tests/clients/smoke.py)
+	$(call phase,clients,$(CLIENTS))
 	$(call phase,tour,examples/tour.sh >/dev/null)
 	$(call phase,demo,target/release/handoff demo | tail -40)
 	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10 --client-kills 10)

@@ -1,20 +1,33 @@
 #!/usr/bin/env bash
 # What the tests need beside Rust: says what is missing, then installs just that.
 #
-# Everything goes under target/clients, except what only the distribution has (a C compiler, make, Python's venv), which
-# needs root. With all present it installs nothing, reaches no network and takes no rights. NO_INSTALL=1: fail instead.
+# Everything goes under target/clients, except what only the distribution has (a C compiler, make, Python's venv, Chromium),
+# which needs root. With all present it installs nothing, reaches no network and takes no rights. NO_INSTALL=1: fail instead.
+# The clients' stubs are made anew whenever proto/ has changed.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The four packages are released together, and the client packages refuse another runtime than they were generated for.
+# The five packages are released together, and the client packages refuse another runtime than they were generated for.
 readonly GRPC_VERSION=1.85.1
-readonly BUF_VERSION=1.75.0
+readonly BUF_PACKAGE=@bufbuild/buf@1.75.0
+readonly NODE_PACKAGES=(@grpc/grpc-js@1.14.7 @grpc/proto-loader@0.8.1)
+readonly BROWSER_PACKAGES=(
+  @connectrpc/connect@2.2.0
+  @connectrpc/connect-web@2.2.0
+  @bufbuild/protobuf@2.17.0
+  @bufbuild/protoc-gen-es@2.17.0
+  esbuild@0.28.2
+  playwright-core@1.65.1
+)
 readonly CLIENTS=target/clients
 readonly VENV=$CLIENTS/venv
 readonly BUF=$CLIENTS/buf
+readonly NODE=$CLIENTS/node
+readonly BROWSER=$CLIENTS/browser
 readonly PYTHON_PACKAGES=(
   "grpcio==$GRPC_VERSION"
+  "grpcio-tools==$GRPC_VERSION"
   "grpcio-reflection==$GRPC_VERSION"
   "grpcio-health-checking==$GRPC_VERSION"
   "grpcio-status==$GRPC_VERSION"
@@ -26,8 +39,9 @@ python_clients_present() {
   [[ -x $VENV/bin/python && $(cat "$VENV/installed" 2>/dev/null) == "${PYTHON_PACKAGES[*]}" ]]
 }
 
-buf_present() {
-  [[ -x $BUF/node_modules/.bin/buf && $(cat "$BUF/installed" 2>/dev/null) == "$BUF_VERSION" ]]
+# node_present FOLDER PACKAGE...
+node_present() {
+  [[ -d $1/node_modules && $(cat "$1/installed" 2>/dev/null) == "${*:2}" ]]
 }
 
 missing_tools() {
@@ -46,6 +60,7 @@ missing_rust_components() {
 missing_debian_packages() {
   command -v cc >/dev/null || echo gcc libc6-dev
   command -v make >/dev/null || echo make
+  command -v chromium >/dev/null || echo chromium
   python_clients_present || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
@@ -73,11 +88,28 @@ install_python_clients() {
   echo "${PYTHON_PACKAGES[*]}" >"$VENV/installed"
 }
 
-install_buf() {
-  rm -rf "$BUF"
-  mkdir -p "$BUF"
-  npm install --prefix "$BUF" --no-save --no-fund --no-audit --loglevel=error "@bufbuild/buf@$BUF_VERSION" </dev/null
-  echo "$BUF_VERSION" >"$BUF/installed"
+# install_node FOLDER PACKAGE...
+install_node() {
+  rm -rf "$1"
+  mkdir -p "$1"
+  npm install --prefix "$1" --no-save --no-fund --no-audit --loglevel=error "${@:2}" </dev/null
+  echo "${*:2}" >"$1/installed"
+}
+
+# Stubs for Python and for the browser; Node reads the .proto files themselves. Without reaching any network.
+generate_stubs() {
+  local sources
+  sources=$(find proto -name '*.proto' -print0 | sort -z | xargs -0 cat tests/clients/browser/buf.gen.yaml | sha256sum)
+  sources="$sources ${PYTHON_PACKAGES[*]} ${BROWSER_PACKAGES[*]}"
+  [[ $(cat "$CLIENTS/stubs" 2>/dev/null) != "$sources" ]] || return 0
+  rm -rf "$CLIENTS/python" "$BROWSER/gen"
+  mkdir -p "$CLIENTS/python"
+  "$VENV/bin/python" -m grpc_tools.protoc -Iproto --python_out="$CLIENTS/python" --grpc_python_out="$CLIENTS/python" \
+    proto/handoff/v1/*.proto
+  PATH="$PWD/$BROWSER/node_modules/.bin:$PATH" "$BUF/node_modules/.bin/buf" generate \
+    --template tests/clients/browser/buf.gen.yaml
+  echo "$sources" >"$CLIENTS/stubs"
+  echo "prerequisites: generated the clients' stubs from proto/"
 }
 
 read -r -d '' -a tools < <(missing_tools) || true
@@ -92,10 +124,13 @@ plan=()
 ((${#components[@]} == 0)) || plan+=("Rust components, with rustup: ${components[*]}")
 ((${#debian[@]} == 0)) || plan+=("Debian packages, as root: ${debian[*]}")
 python_clients_present || plan+=("Python packages in $VENV: ${PYTHON_PACKAGES[*]}")
-buf_present || plan+=("Node package in $BUF: @bufbuild/buf@$BUF_VERSION")
+node_present "$BUF" "$BUF_PACKAGE" || plan+=("Node package in $BUF: $BUF_PACKAGE")
+node_present "$NODE" "${NODE_PACKAGES[@]}" || plan+=("Node packages in $NODE: ${NODE_PACKAGES[*]}")
+node_present "$BROWSER" "${BROWSER_PACKAGES[@]}" || plan+=("Node packages in $BROWSER: ${BROWSER_PACKAGES[*]}")
 
 if ((${#plan[@]} == 0)); then
   echo "prerequisites: all present, nothing to install"
+  generate_stubs
   exit 0
 fi
 echo "prerequisites: missing, to be installed:"
@@ -108,5 +143,8 @@ fi
 ((${#debian[@]} == 0)) || install_debian_packages "${debian[@]}"
 ((${#components[@]} == 0)) || rustup component add "${components[@]}"
 python_clients_present || install_python_clients
-buf_present || install_buf
+node_present "$BUF" "$BUF_PACKAGE" || install_node "$BUF" "$BUF_PACKAGE"
+node_present "$NODE" "${NODE_PACKAGES[@]}" || install_node "$NODE" "${NODE_PACKAGES[@]}"
+node_present "$BROWSER" "${BROWSER_PACKAGES[@]}" || install_node "$BROWSER" "${BROWSER_PACKAGES[@]}"
+generate_stubs
 echo "prerequisites: installed"

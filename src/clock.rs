@@ -56,6 +56,11 @@ impl Clock {
         tokio::time::timeout(limit, work).await.map_err(|_| TimedOut(limit))
     }
 
+    /// Runs from now on, polled or not, for real time, whatever the rate.
+    pub fn real_timer(&self, span: Duration) -> impl Future<Output = ()> + Send + use<> {
+        tokio::time::sleep(span)
+    }
+
     /// Waits for real time, whatever the rate.
     pub async fn real_sleep(&self, span: Duration) {
         tokio::time::sleep(span).await;

@@ -26,6 +26,8 @@ pub struct Settings {
     /// Which log lines are written: `info`, or by target, `info,handoff=debug`.
     pub log: String,
     pub log_format: LogFormat,
+    /// Origins whose pages may call, e.g. `https://desk.example.com`; or `*` alone.
+    pub allowed_origins: Vec<String>,
     /// Listening beyond this machine without authentication was asked for in so many words.
     pub insecure_listen: bool,
     origins: BTreeMap<&'static str, Origin>,
@@ -69,12 +71,13 @@ pub enum Error {
 }
 
 /// Every setting with its preset; the empty one is worked out.
-const KEYS: [(&str, &str); 6] = [
+const KEYS: [(&str, &str); 7] = [
     ("grpc_addr", "127.0.0.1:50051"),
     ("data_dir", ""),
     ("drain_timeout", "30s"),
     ("log", "info"),
     ("log_format", "text"),
+    ("allowed_origins", ""),
     ("insecure_listen", "false"),
 ];
 
@@ -118,6 +121,7 @@ impl Settings {
             drain_timeout: drain(&value("drain_timeout"))?,
             log: value("log").value,
             log_format: value("log_format").one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
+            allowed_origins: origins(&value("allowed_origins"))?,
             insecure_listen: value("insecure_listen").one_of(&[("true", true), ("false", false)])?,
             origins: KEYS.iter().map(|(key, _)| (*key, value(key).origin)).collect(),
         };
@@ -142,6 +146,7 @@ impl fmt::Display for Settings {
             ("drain_timeout", text(&self.drain_timeout.to_string())),
             ("log", text(&self.log)),
             ("log_format", text(format)),
+            ("allowed_origins", toml::Value::from(self.allowed_origins.clone())),
             ("insecure_listen", toml::Value::Boolean(self.insecure_listen)),
         ];
         for (key, value) in values {
@@ -186,6 +191,26 @@ fn drain(given: &Given) -> Result<Span, Error> {
     span.ok_or_else(|| given.refused(&format!("a span of time from 0s to {MAX_DRAIN}, e.g. 30s")))
 }
 
+/// What browsers send as `Origin`, or `*` alone. Anything else would never match, so it is refused.
+fn origins(given: &Given) -> Result<Vec<String>, Error> {
+    let listed: Vec<String> = given.value.split(',').map(|origin| origin.trim().to_owned()).collect();
+    if given.value.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = listed.len() == 1 && listed[0] == "*";
+    if all || listed.iter().all(|origin| is_origin(origin)) {
+        return Ok(listed);
+    }
+    Err(given
+        .refused("origins as browsers send them, e.g. https://desk.example.com or http://localhost:8000; or * alone"))
+}
+
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(good))
+}
+
 fn keys() -> String {
     KEYS.map(|(key, _)| key).join(", ")
 }
@@ -205,6 +230,10 @@ fn read_file(path: &Path) -> Result<Vec<Given>, Error> {
         let key = known(&name).ok_or_else(|| Error::Unknown { key: name.clone(), origin: origin.clone() })?;
         let value = match value.into_inner() {
             toml::Value::String(text) => text,
+            toml::Value::Array(items) => {
+                let texts = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+                texts.collect::<Vec<_>>().join(",")
+            }
             other => other.to_string(),
         };
         given.push(Given { key, value, origin });
@@ -329,6 +358,11 @@ mod tests {
         expect("log_format", "xml", "text or json");
         expect("insecure_listen", "yes", "true or false");
         expect("data_dir", "", "the path of a directory");
+        for origin in
+            ["desk.example.com", "https://desk.example.com/", "https://a.example, *", "null", "https://A.example"]
+        {
+            expect("allowed_origins", origin, "origins as browsers send them");
+        }
         let file = File::new("syntax", "log = \n");
         assert!(file.load(&[]).expect_err("no TOML").contains("is not TOML"));
     }
@@ -344,8 +378,25 @@ mod tests {
     }
 
     #[test]
+    fn pages_of_other_origins_are_allowed_by_name_only() {
+        assert!(load(&[], &[]).expect("good").allowed_origins.is_empty());
+        let listed = ["https://desk.example.com", "http://localhost:8000"];
+        let settings = load(&[("HANDOFF_ALLOWED_ORIGINS", &listed.join(", "))], &[]).expect("good");
+        assert_eq!(settings.allowed_origins, listed);
+        let file =
+            File::new("origins", "allowed_origins = [\"https://desk.example.com\", \"http://localhost:8000\"]\n");
+        assert_eq!(file.load(&[]).expect("good").allowed_origins, listed);
+        assert_eq!(load(&[], &[("allowed_origins", "*")]).expect("good").allowed_origins, ["*"]);
+    }
+
+    #[test]
     fn what_is_printed_is_a_file_with_the_same_settings() {
-        let flags = [("drain_timeout", "1m30s"), ("data_dir", "/with \"quotes\""), ("log_format", "json")];
+        let flags = [
+            ("drain_timeout", "1m30s"),
+            ("data_dir", "/with \"quotes\""),
+            ("log_format", "json"),
+            ("allowed_origins", "http://a:1,https://b"),
+        ];
         let settings = load(&[("HANDOFF_LOG", "debug")], &flags).expect("good");
         let printed = settings.to_string();
         assert!(printed.contains("grpc_addr = \"127.0.0.1:50051\" # default\n"), "{printed}");

@@ -152,7 +152,7 @@ pub struct TicketFilter {
 pub struct Subscription {
     /// Rises with every subscription of the connector, over restarts too.
     pub generation: u64,
-    /// The last decision acknowledged; 0: none.
+    /// The last decision acknowledged, in whichever generation; 0: none.
     pub acked: u64,
 }
 
@@ -298,7 +298,12 @@ pub trait Store: Send + Sync + 'static {
         desk: &DeskKey,
         connector: &ConnectorId,
     ) -> impl Future<Output = Result<Subscription, Error>> + Send;
-    fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// Where the connector's newest subscription stands; generation 0 if it never had one.
+    fn subscription(
+        &self,
+        desk: &DeskKey,
+        connector: &ConnectorId,
+    ) -> impl Future<Output = Result<Subscription, Error>> + Send;
     /// Saves positions; one that is lower than the stored one is ignored.
     fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> impl Future<Output = Result<(), Error>> + Send;
 

@@ -1,7 +1,6 @@
 //! The embedded service: SQLite and an in-process index behind one engine, as `serve` and `demo` run it.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -12,6 +11,7 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::entropy::Entropy;
 use crate::grpc;
+use crate::grpc::serve::Terms;
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::SqliteStore;
 
@@ -31,11 +31,11 @@ impl Embedded {
         Ok(Embedded { engine: engine.context("cannot start the engine")? })
     }
 
-    /// Serves until told to stop; what has begun comes to its end, within `drain` of real time.
-    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown, drain: Duration) -> anyhow::Result<()> {
+    /// Serves until told to stop; what has begun comes to its end within the drain.
+    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown, terms: impl Into<Terms>) -> anyhow::Result<()> {
         let served = tokio::select! {
             biased;
-            served = grpc::serve::serve(self.engine.clone(), listener, shutdown, drain) => served,
+            served = grpc::serve::serve(self.engine.clone(), listener, shutdown, terms) => served,
             () = self.engine.broken() => anyhow::bail!("the engine broke (see the log): start the service again"),
         };
         self.engine.stop().await;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use super::embedded::Embedded;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::grpc::serve::Terms;
 use crate::{shutdown, telemetry};
 
 /// Run the service
@@ -40,6 +41,9 @@ pub struct Args {
     /// text or json [default: text] [env: HANDOFF_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Whose pages may call over gRPC-web, comma-separated, or * [default: none] [env: HANDOFF_ALLOWED_ORIGINS]
+    #[arg(long, value_name = "ORIGINS")]
+    allowed_origins: Option<String>,
     /// Listen beyond this machine although callers are not authenticated [env: HANDOFF_INSECURE_LISTEN]
     #[arg(long)]
     insecure_listen: bool,
@@ -64,6 +68,7 @@ impl Args {
             ("drain_timeout", self.drain_timeout.clone()),
             ("log", self.log.clone()),
             ("log_format", self.log_format.clone()),
+            ("allowed_origins", self.allowed_origins.clone()),
             ("insecure_listen", self.insecure_listen.then(|| true.to_string())),
         ];
         let flags = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
@@ -99,7 +104,8 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), insecure = settings.insecure_listen, "ready");
     super::print(&format!("grpc {bound}\n"))?;
-    let mut serving = std::pin::pin!(service.serve(listener, shutdown, settings.drain_timeout.to_std()));
+    let terms = Terms { drain: settings.drain_timeout.to_std(), origins: settings.allowed_origins.clone() };
+    let mut serving = std::pin::pin!(service.serve(listener, shutdown, terms));
     tokio::select! {
         ended = &mut serving => return ended,
         asked = asked => asked.context("cannot be told of signals")?,

@@ -21,7 +21,7 @@ use crate::entropy::Entropy;
 use crate::routing::command::Answer;
 use crate::routing::decide::leg_key;
 use crate::routing::explain::kept_from;
-use crate::store::Store;
+use crate::store::{Store, Subscription};
 use crate::stream::hub::Hub;
 
 /// Where a waiting ticket stands.
@@ -173,14 +173,14 @@ impl<S: Store, A: Availability> Engine<S, A> {
         *known = seq.max(*known);
     }
 
-    /// The last decision that the connector acknowledged. It is saved before it is told: what was told must not fall, and
-    /// what is in memory alone would with a crash.
+    /// Where the connector's newest subscription stands. Acknowledgements are saved before they are told: what was told must
+    /// not fall, and what is in memory alone would with a crash.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<u64, Failure> {
+    pub async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Failure> {
         self.inner.save_acks().await;
-        self.inner.store.acked(desk, connector).await.map_err(|error| Failure::of_store(&error))
+        self.inner.store.subscription(desk, connector).await.map_err(|error| Failure::of_store(&error))
     }
 }
 

@@ -3,13 +3,17 @@
 mod feed;
 mod lag;
 mod opening;
+mod place;
+mod pull;
+mod reading;
 mod scene;
 pub(super) mod settings;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub(super) use opening::connector as existing_connector;
+pub(super) use place::connector as existing_connector;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -75,6 +79,7 @@ fn answered(reply: &Reply, asked: &ConnectorId) -> Option<Arc<Connector>> {
 
 #[tonic::async_trait]
 impl<S: Store, A: Availability> DecisionService for Decisions<S, A> {
+    type WatchDecisionsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchDecisionsResponse, Status>> + Send>>;
     type SubscribeStream = Pin<Box<dyn Stream<Item = Result<pb::SubscribeResponse, Status>> + Send>>;
 
     async fn create_connector(
@@ -101,7 +106,7 @@ impl<S: Store, A: Availability> DecisionService for Decisions<S, A> {
         let mut form = Form::new();
         let named = form.connector("name", &request.get_ref().name);
         let named = form.finish(named)?;
-        let connector = opening::connector(&self.engine, &named).await?;
+        let connector = place::connector(&self.engine, &named).await?;
         self.draw(&named, &connector).await.map(Response::new)
     }
 
@@ -172,6 +177,32 @@ impl<S: Store, A: Availability> DecisionService for Decisions<S, A> {
         let stream = futures_util::stream::unfold(feed, |mut feed| async move {
             let item = feed.next().await?;
             Some((item, feed))
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn pull_decisions(
+        &self,
+        request: Request<pb::PullDecisionsRequest>,
+    ) -> Result<Response<pb::PullDecisionsResponse>, Status> {
+        pull::pull(&self.engine, self.shutdown.clone(), request.get_ref()).await.map(Response::new)
+    }
+
+    async fn ack_decisions(
+        &self,
+        request: Request<pb::AckDecisionsRequest>,
+    ) -> Result<Response<pb::AckDecisionsResponse>, Status> {
+        pull::ack(&self.engine, request.get_ref()).await.map(Response::new)
+    }
+
+    async fn watch_decisions(
+        &self,
+        request: Request<pb::WatchDecisionsRequest>,
+    ) -> Result<Response<Self::WatchDecisionsStream>, Status> {
+        let watch = watch::open(self.engine.clone(), self.shutdown.clone(), request.get_ref()).await?;
+        let stream = futures_util::stream::unfold(watch, |mut watch| async move {
+            let item = watch.next().await?;
+            Some((item, watch))
         });
         Ok(Response::new(Box::pin(stream)))
     }

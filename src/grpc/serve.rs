@@ -2,17 +2,19 @@
 
 mod bounded;
 mod cut;
+mod web;
 
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt as _;
 use tonic::server::NamedService;
-use tonic::service::Routes;
+use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tonic_web::GrpcWebLayer;
 
 use super::agents::Agents;
 use super::decisions::Decisions;
@@ -53,12 +55,29 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 pub enum Error {
     #[error("the server failed")]
     Serve(#[source] tonic::transport::Error),
+    #[error("an allowed origin is no origin")]
+    Origin(#[source] tonic::codegen::http::header::InvalidHeaderValue),
     #[error("the API's description cannot be served")]
     Reflection(#[source] tonic_reflection::server::Error),
 }
 
-/// Serves until `shutdown` says to stop. Then health says so, streams are told to go away and end, the listener is closed,
-/// and calls under way finish; after `drain`, in real time, whatever is left is cut.
+/// How to serve.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// How long, in real time, calls and streams may take to end at a stop.
+    pub drain: Duration,
+    /// Whose pages may call, as browsers name them (`https://desk.example.com`), or `*`; none: no page.
+    pub origins: Vec<String>,
+}
+
+impl From<Duration> for Terms {
+    fn from(drain: Duration) -> Terms {
+        Terms { drain, origins: Vec::new() }
+    }
+}
+
+/// Serves gRPC and gRPC-web until `shutdown` says to stop. Then health says so, streams are told to go away and end, the listener is closed,
+/// and calls under way finish; after the drain whatever is left is cut.
 ///
 /// # Errors
 /// When the listener fails.
@@ -66,8 +85,9 @@ pub async fn serve<S: Store, A: Availability>(
     engine: Engine<S, A>,
     listener: TcpListener,
     mut shutdown: Shutdown,
-    drain: Duration,
+    terms: impl Into<Terms>,
 ) -> Result<(), Error> {
+    let Terms { drain, origins } = terms.into();
     let clock = engine.clock().clone();
     let (reporter, health) = tonic_health::server::health_reporter();
     let (routes, names) = routes(&engine, &shutdown)?;
@@ -84,7 +104,9 @@ pub async fn serve<S: Store, A: Availability>(
         signal.wait().await;
         withdraw(reporter, &names).await;
     };
-    let server = server().add_routes(routes).add_service(health);
+    let cors = web::cors(&origins).map_err(Error::Origin)?;
+    let guard = InterceptorLayer::new(web::guard(&origins));
+    let server = server().layer(cors).layer(GrpcWebLayer::new()).layer(guard).add_routes(routes).add_service(health);
     let serving = server.serve_with_incoming_shutdown(incoming, stop);
     tokio::pin!(serving);
     tokio::select! {
@@ -106,6 +128,8 @@ pub async fn serve<S: Store, A: Availability>(
 
 fn server() -> Server {
     Server::builder()
+        // For gRPC-web: browsers speak HTTP/2 only over TLS.
+        .accept_http1(true)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADERS)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
@@ -125,7 +149,7 @@ fn routes<S: Store, A: Availability>(
         ($server:ident($service:expr)) => {{
             let server = $server::new($service).max_decoding_message_size(MAX_REQUEST);
             names.push(name_of(&server));
-            routes.add_service(Bounded(server));
+            routes.add_service(Bounded::new(server, engine.clock()));
         }};
     }
     add!(DeskServiceServer(Desks::new(engine.clone())));

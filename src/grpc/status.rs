@@ -173,6 +173,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::NobodyHasBoth
         | ErrorReason::PingPong
         | ErrorReason::NotAuthorised => Code::FailedPrecondition,
+        ErrorReason::OriginRefused => Code::PermissionDenied,
         ErrorReason::QueueFull
         | ErrorReason::LaneLimit
         | ErrorReason::LimitReached

@@ -196,8 +196,8 @@ impl Store for SqliteStore {
         upkeep::subscribe(self, desk, connector).await
     }
 
-    async fn acked(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<u64, Error> {
-        upkeep::acked(self, desk, connector).await
+    async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
+        upkeep::subscription(self, desk, connector).await
     }
 
     async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {

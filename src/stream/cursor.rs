@@ -31,6 +31,13 @@ pub struct Extent {
     pub born: u64,
 }
 
+impl Extent {
+    /// The oldest entry kept; 0: the log is empty.
+    pub fn oldest(&self) -> u64 {
+        if self.head == 0 { 0 } else { self.first }
+    }
+}
+
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {

@@ -131,6 +131,18 @@ impl Hub {
         self.connectors.take((desk.clone(), connector.clone()), instance, clock)
     }
 
+    /// A connector's subscription goes on under its generation. `None`: a newer one has the seat.
+    pub fn resubscribe(
+        &self,
+        desk: &DeskKey,
+        connector: &ConnectorId,
+        instance: Arc<str>,
+        generation: u64,
+        clock: &Clock,
+    ) -> Option<ConnectorSeat> {
+        self.connectors.retake((desk.clone(), connector.clone()), instance, generation, clock)
+    }
+
     /// Who is subscribed for the connector now.
     pub fn subscriber(&self, desk: &DeskKey, connector: &ConnectorId) -> Option<Occupant> {
         self.connectors.occupant(&(desk.clone(), connector.clone()))

@@ -63,6 +63,7 @@ struct Taken {
     who: Arc<str>,
     since: Time,
     sent: Arc<AtomicU64>,
+    generation: Arc<AtomicU64>,
     standing: watch::Sender<Standing>,
 }
 
@@ -73,6 +74,7 @@ pub struct Seat<K: Ord + Clone> {
     key: K,
     clock: Clock,
     sent: Arc<AtomicU64>,
+    generation: Arc<AtomicU64>,
     standing: watch::Receiver<Standing>,
 }
 
@@ -83,13 +85,31 @@ impl<K: Ord + Clone> Seats<K> {
 
     /// Sits down; whoever sat there is displaced.
     pub fn take(&self, key: K, who: Arc<str>, clock: &Clock) -> Seat<K> {
+        self.sit(&mut self.inner.lock(), key, who, 0, clock)
+    }
+
+    /// Sits down again under a generation that is still the newest, displacing an earlier claim of the same. `None`: another
+    /// generation sits there, or is about to open.
+    pub fn retake(&self, key: K, who: Arc<str>, generation: u64, clock: &Clock) -> Option<Seat<K>> {
+        let mut places = self.inner.lock();
+        match places.get(&key) {
+            Some(Place::Taken(taken)) if taken.generation.load(Ordering::Relaxed) != generation => None,
+            Some(Place::Taken(_) | Place::EmptySince(_)) | None => {
+                Some(self.sit(&mut places, key, who, generation, clock))
+            }
+        }
+    }
+
+    fn sit(&self, places: &mut BTreeMap<K, Place>, key: K, who: Arc<str>, generation: u64, clock: &Clock) -> Seat<K> {
         let (sender, standing) = watch::channel(Standing::Seated);
         let sent = Arc::new(AtomicU64::new(0));
-        let taken = Taken { who, since: clock.now(), sent: sent.clone(), standing: sender };
-        if let Some(Place::Taken(before)) = self.inner.lock().insert(key.clone(), Place::Taken(taken)) {
+        let generation = Arc::new(AtomicU64::new(generation));
+        let since = clock.now();
+        let taken = Taken { who, since, sent: sent.clone(), generation: generation.clone(), standing: sender };
+        if let Some(Place::Taken(before)) = places.insert(key.clone(), Place::Taken(taken)) {
             before.standing.send_replace(Standing::Displaced);
         }
-        Seat { inner: self.inner.clone(), key, clock: clock.clone(), sent, standing }
+        Seat { inner: self.inner.clone(), key, clock: clock.clone(), sent, generation, standing }
     }
 
     pub fn occupant(&self, key: &K) -> Option<Occupant> {
@@ -136,6 +156,11 @@ impl<K: Ord + Clone> Seat<K> {
 
     pub fn sent(&self, seq: u64) {
         self.sent.store(seq, Ordering::Relaxed);
+    }
+
+    /// The generation that was opened on this seat; 0 before.
+    pub fn opened(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Relaxed);
     }
 }
 
@@ -195,6 +220,20 @@ mod tests {
         tokio::time::advance(std::time::Duration::from_secs(3)).await;
         drop(seat);
         assert_eq!(seats.empty_since(&"adapter", Time(9)), Some(clock.now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seat_is_taken_again_under_its_own_generation_and_never_from_a_newer_one() {
+        let (seats, clock) = (Seats::new(Absence::Remembered), clock());
+        let retake = |generation| seats.retake("adapter", who("a"), generation, &clock);
+        let first = retake(3).expect("nobody sits there");
+        let second = retake(3).expect("it is the same subscription");
+        assert_eq!((first.standing(), second.standing()), (Standing::Displaced, Standing::Seated));
+        let newer = seats.take("adapter", who("b"), &clock);
+        assert!(retake(3).is_none(), "a newer one is about to open");
+        newer.opened(4);
+        assert!(retake(3).is_none(), "a newer one is open");
+        assert_eq!(newer.standing(), Standing::Seated);
     }
 
     #[tokio::test(start_paused = true)]

@@ -251,9 +251,9 @@ async fn an_acknowledgement_that_was_told_is_in_the_store() {
     room.engine.store().subscribe(&room.desk, &id).await.expect("a subscription");
     for seq in 1..=100 {
         room.engine.ack(&room.desk, &id, seq);
-        let told = room.engine.acked(&room.desk, &id).await.expect("the store answers");
+        let told = room.engine.subscription(&room.desk, &id).await.expect("the store answers").acked;
         // A crash at this moment would leave just this.
-        let stored = room.engine.store().acked(&room.desk, &id).await.expect("the store answers");
+        let stored = room.engine.store().subscription(&room.desk, &id).await.expect("the store answers").acked;
         assert_eq!((told, stored), (seq, seq));
     }
 }

@@ -86,7 +86,11 @@ impl Service {
     }
 
     pub async fn start_with(folder: Folder, rate: u32) -> Service {
-        let clock = Clock::new(rate);
+        Service::start_on(folder, Clock::new(rate)).await
+    }
+
+    pub async fn start_on(folder: Folder, clock: Clock) -> Service {
+        let rate = clock.rate();
         let store = SqliteStore::open(folder.path(), clock.clone()).await.expect("the store opens");
         let index = MemoryIndex::new(RESERVATION * i64::from(rate));
         let engine = Engine::start(store, index, clock, Entropy::from_system()).await.expect("the engine starts");

@@ -1,6 +1,7 @@
 //! Every integration test, in one binary: it is linked once.
 
 mod bad_input;
+mod commands;
 mod conformance;
 mod differential;
 mod end_to_end;

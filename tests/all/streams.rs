@@ -1,7 +1,10 @@
 //! The streams of a real service: subscriptions, sessions, and how they end.
 
+mod pulls;
+mod retention;
 mod sessions;
 mod subscriptions;
+mod watches;
 
 use handoff::proto::handoff::v1 as pb;
 use tonic::{Code, Status};

@@ -12,6 +12,7 @@ mod layers;
 mod names;
 mod protos;
 mod sizes;
+mod snippets;
 mod source;
 mod sql;
 

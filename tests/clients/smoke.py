@@ -10,13 +10,12 @@ import pathlib
 import sys
 import tempfile
 import time
-import traceback
 
 import grpc
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 
+import checks
+from checks import details_of, expect_error
 from handoff_reflect import Api
 from server_process import DEFAULT_SERVER, ServerProcess
 
@@ -126,28 +125,6 @@ CHECKS = [
 ]
 
 
-def expect_error(call):
-    try:
-        answer = call()
-    except grpc.RpcError as error:
-        return error
-    raise AssertionError(f"expected an error, got {answer}")
-
-
-def details_of(error):
-    """The google.rpc messages of a rich error, by name."""
-    status = rpc_status.from_call(error)
-    assert status is not None, f"no rich status in {error.code()}: {error.details()}"
-    assert status.code == error.code().value[0] and status.message == error.details(), status
-    details = {}
-    for packed in status.details:
-        name = packed.type_url.rsplit(".", 1)[-1]
-        details[name] = getattr(error_details_pb2, name)()
-        assert packed.Unpack(details[name]), packed
-    assert "ErrorInfo" in details, f"no ErrorInfo in {sorted(details)}"
-    return details
-
-
 def held_open(messages, seconds):
     """The messages, then silence: a client that says no more but does not close its side."""
     yield from messages
@@ -175,19 +152,8 @@ def run_checks(target):
     """Runs each check; returns how many failed."""
     api = Api(target)
     prepare(api)
-    failed = 0
-    for check in CHECKS:
-        began = time.monotonic()
-        try:
-            check(api)
-            outcome = "ok"
-        except Exception:
-            outcome = "FAILED"
-            failed += 1
-            traceback.print_exc()
-        print(f"{outcome:<7} {time.monotonic() - began:5.2f} s  {check.__doc__}", flush=True)
+    failed = checks.run(CHECKS, api)
     api.close()
-    print(f"\n{len(CHECKS) - failed} passed, {failed} failed")
     return failed
 
 

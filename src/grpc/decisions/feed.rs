@@ -1,60 +1,31 @@
 //! One Subscribe stream: polled by the connection, without a task of its own. It selects, in this order, over its end, the
-//! client's messages, what is due, and what can be sent; it keeps a cursor and reads only when it may send.
+//! client's messages, what is due, and what can be sent.
 
-use std::sync::Arc;
-
-use prost::Message;
 use tonic::{Status, Streaming};
 
-use super::scene::Drawing;
+use super::reading::{BATCH, Over, Reading};
 use crate::availability::Availability;
-use crate::domain::id::{ConnectorId, DeskKey};
-use crate::domain::log::{LogRow, Selection};
-use crate::domain::time::{Span, Time};
-use crate::engine::Engine;
-use crate::grpc::name::{self, Kind};
-use crate::grpc::render;
+use crate::domain::time::Time;
+use crate::grpc::name::{self, ConnectorRef, Kind};
 use crate::grpc::serve::unreadable;
-use crate::grpc::status::{Fault, of_store};
+use crate::grpc::status::Fault;
 use crate::proto::handoff::v1::subscribe_request::Request as Up;
 use crate::proto::handoff::v1::subscribe_response::Response as Down;
 use crate::proto::handoff::v1::{self as pb, ErrorReason};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::stream::hub::{ConnectorSeat, Recent};
+use crate::stream::hub::ConnectorSeat;
 use crate::stream::seats::Standing;
-use crate::stream::subscription::{HEARTBEAT, Subscription};
-
-/// Decisions read at once.
-const BATCH: usize = 64;
-/// Bytes of a message after which no decision is added; one alone may be larger.
-const BATCH_BYTES: usize = 1024 * 1024;
-/// How long a client that is sent away waits before it comes back.
-const RECONNECT_DELAY: Span = Span::from_secs(1);
 
 pub(super) struct Feed<S, A> {
-    pub engine: Engine<S, A>,
-    pub desk: DeskKey,
-    pub connector: ConnectorId,
-    pub selection: Selection,
-    pub subscription: Subscription,
+    pub reading: Reading<S, A>,
     pub seat: ConnectorSeat,
     pub inbound: Streaming<pb::SubscribeRequest>,
-    pub head: tokio::sync::watch::Receiver<u64>,
     pub shutdown: Shutdown,
     pub welcome: Option<pb::SubscribeWelcome>,
     /// The client has said all it had to say; it still listens.
     pub deaf: bool,
     pub over: Over,
-}
-
-/// Whether the stream goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    No,
-    /// `going_away` is out; the status is next.
-    GoingAway,
-    Yes,
 }
 
 /// What made the stream look up.
@@ -90,11 +61,7 @@ impl<S: Store, A: Availability> Feed<S, A> {
     async fn advance(&mut self) -> Result<Option<Down>, Status> {
         loop {
             self.hear_out().await?;
-            match self.seat.standing() {
-                Standing::Seated => {}
-                Standing::Displaced => return Err(displaced()),
-                Standing::Removed => return Err(self.removed()),
-            }
+            check(&self.seat, &self.reading.named)?;
             if self.over == Over::Yes {
                 return Ok(None);
             }
@@ -102,12 +69,13 @@ impl<S: Store, A: Availability> Feed<S, A> {
                 return Ok(Some(self.go_away()));
             }
             let now = self.now();
-            if self.subscription.beats(now) {
-                return self.heartbeat(now).await.map(Some);
+            if self.reading.subscription.beats(now) {
+                return self.reading.heartbeat(now).await.map(|beat| Some(Down::Heartbeat(beat)));
             }
-            self.subscription.rewind_if_due(now);
-            if let Some(batch) = self.read().await? {
-                return Ok(Some(Down::Decisions(batch)));
+            self.reading.subscription.rewind_if_due(now);
+            if let Some(items) = self.reading.read(BATCH).await? {
+                self.seat.sent(self.reading.subscription.last());
+                return Ok(Some(Down::Decisions(pb::DecisionBatch { items })));
             }
             if let Woken::Said(said) = self.wait().await {
                 self.hear(said)?;
@@ -150,118 +118,48 @@ impl<S: Store, A: Availability> Feed<S, A> {
         if self.seat.standing() != Standing::Seated {
             return Ok(());
         }
-        let moved = self.subscription.ack(ack.generation, ack.acked_seq, self.now());
+        let now = self.now();
+        let moved = self.reading.subscription.ack(ack.generation, ack.acked_seq, now);
         let moved = moved.map_err(|ahead| Status::from(Fault::new(ErrorReason::AckAhead, ahead.to_string())))?;
         if let Some(seq) = moved {
-            self.engine.ack(&self.desk, &self.connector, seq);
+            let named = &self.reading.named;
+            self.reading.engine.ack(&named.desk, &named.connector, seq);
         }
         Ok(())
     }
 
     async fn wait(&mut self) -> Woken {
-        let clock = self.engine.clock().clone();
-        let hungry = self.subscription.room() > 0;
+        let clock = self.reading.engine.clock().clone();
+        let hungry = self.reading.subscription.room() > 0;
         tokio::select! {
             biased;
             _ = self.seat.lost() => Woken::Otherwise,
             () = self.shutdown.wait() => Woken::Otherwise,
             said = self.inbound.message(), if !self.deaf => Woken::Said(said),
             // The hub lives as long as the engine, so there is always a sender.
-            _ = self.head.changed(), if hungry => Woken::Otherwise,
-            () = clock.sleep_until(self.subscription.deadline()) => Woken::Otherwise,
+            _ = self.reading.head.changed(), if hungry => Woken::Otherwise,
+            () = clock.sleep_until(self.reading.subscription.deadline()) => Woken::Otherwise,
         }
-    }
-
-    /// The next decisions, if there is room and there are any.
-    async fn read(&mut self) -> Result<Option<pb::DecisionBatch>, Status> {
-        loop {
-            let room = self.subscription.room().min(BATCH);
-            // Marked as seen before it is read: what is appended after this wakes the stream.
-            let head = *self.head.borrow_and_update();
-            let after = self.subscription.cursor();
-            if room == 0 || after >= head {
-                return Ok(None);
-            }
-            let (rows, upto) = self.rows(after, room).await?;
-            if rows.is_empty() && upto <= after {
-                return Ok(None);
-            }
-            let items = self.deliver(&rows).await?;
-            if items.len() == rows.len() {
-                self.subscription.looked_at(upto);
-            }
-            if !items.is_empty() {
-                return Ok(Some(pb::DecisionBatch { items }));
-            }
-        }
-    }
-
-    /// Rows of the selection, from memory or from the store, and how far that reaches.
-    async fn rows(&self, after: u64, limit: usize) -> Result<(Vec<Arc<LogRow>>, u64), Status> {
-        if let Recent::Rows { rows, upto } = self.engine.hub().recent(&self.desk, &self.selection, after, limit) {
-            return Ok((rows, upto));
-        }
-        let wanted = u32::try_from(limit).unwrap_or(u32::MAX);
-        let read = self.engine.store().log_after(&self.desk, &self.selection, after, wanted).await;
-        let (rows, head) = read.map_err(|error| of_store(&error))?;
-        let upto = match rows.last() {
-            Some(last) if rows.len() >= limit => last.seq(),
-            Some(_) | None => head,
-        };
-        Ok((rows.into_iter().map(Arc::new).collect(), upto))
-    }
-
-    /// Renders rows until the message is large enough; what is left is read again.
-    async fn deliver(&mut self, rows: &[Arc<LogRow>]) -> Result<Vec<pb::Decision>, Status> {
-        let mut items = Vec::with_capacity(rows.len());
-        let mut bytes = 0;
-        let receiver = self.selection.connector.as_ref();
-        let mut drawing = Drawing { engine: &self.engine, desk: &self.desk, receiver, last: None };
-        for row in rows {
-            let mut decision = drawing.decision(row).await?;
-            let now = self.engine.clock().now();
-            let Some(delivery) = self.subscription.deliver(row.seq(), now) else { continue };
-            decision.prev_seq = Some(delivery.prev_seq);
-            decision.attempt = delivery.attempt;
-            bytes += decision.encoded_len();
-            items.push(decision);
-            if bytes >= BATCH_BYTES {
-                break;
-            }
-        }
-        self.seat.sent(self.subscription.last());
-        Ok(items)
-    }
-
-    async fn heartbeat(&mut self, now: Time) -> Result<Down, Status> {
-        let head = *self.head.borrow();
-        let last = if self.subscription.is_at(head) {
-            self.subscription.last()
-        } else {
-            let found = self.engine.store().last_matching(&self.desk, &self.selection, head).await;
-            found.map_err(|error| of_store(&error))?
-        };
-        Ok(Down::Heartbeat(pb::SubscribeHeartbeat {
-            head_seq: Some(head),
-            last_matching_seq: Some(last),
-            server_time: Some(render::timestamp(now)),
-            interval: Some(render::duration(HEARTBEAT)),
-        }))
     }
 
     fn go_away(&mut self) -> Down {
         self.over = Over::GoingAway;
-        let incarnation = self.engine.store().incarnation();
-        let resume = pb::Cursor { seq: Some(self.subscription.last()), incarnation };
-        Down::GoingAway(render::going_away(Some(resume), RECONNECT_DELAY))
-    }
-
-    fn removed(&self) -> Status {
-        Fault::not_found(Kind::Connector, name::connector(&self.desk.desk, &self.connector)).into()
+        Down::GoingAway(self.reading.going_away())
     }
 
     fn now(&self) -> Time {
-        self.engine.clock().now()
+        self.reading.now()
+    }
+}
+
+/// Whether who holds the seat may go on.
+pub(super) fn check(seat: &ConnectorSeat, named: &ConnectorRef) -> Result<(), Status> {
+    match seat.standing() {
+        Standing::Seated => Ok(()),
+        Standing::Displaced => Err(displaced()),
+        Standing::Removed => {
+            Err(Fault::not_found(Kind::Connector, name::connector(&named.desk.desk, &named.connector)).into())
+        }
     }
 }
 
@@ -269,6 +167,6 @@ fn down(response: Down) -> pb::SubscribeResponse {
     pb::SubscribeResponse { response: Some(response) }
 }
 
-fn displaced() -> Status {
+pub(super) fn displaced() -> Status {
     Fault::new(ErrorReason::SubscriptionDisplaced, "a newer subscription of the connector replaced this one").into()
 }

@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use super::opening::selection;
+use super::place::selection;
 use crate::availability::Availability;
 use crate::domain::connector::Connector;
 use crate::domain::id::{ConnectorId, DeskKey};
@@ -22,8 +22,8 @@ pub(super) async fn position<S: Store, A: Availability>(
     connector: &ConnectorId,
     head: u64,
 ) -> Result<pb::ConnectorLag, Status> {
-    let acked = engine.acked(desk, connector).await;
-    let acked = acked.map_err(|failure| of_failure(failure, &About::desk(desk)))?;
+    let subscription = engine.subscription(desk, connector).await;
+    let acked = subscription.map_err(|failure| of_failure(failure, &About::desk(desk)))?.acked;
     Ok(pb::ConnectorLag {
         acked_seq: Some(acked),
         // The head was read first, and what came after it may be acknowledged by now.

@@ -11,7 +11,6 @@ macro_rules! statements {
 }
 
 statements! {
-    ACKED = "../sql/sqlite/acked.sql";
     ADVANCE_HEADS = "../sql/sqlite/advance_heads.sql";
     AHEAD = "../sql/sqlite/ahead.sql";
     ALL_DESKS = "../sql/sqlite/all_desks.sql";
@@ -75,6 +74,7 @@ statements! {
     RETIRE_ANSWERS = "../sql/sqlite/retire_answers.sql";
     RETIRE_EVENTS = "../sql/sqlite/retire_events.sql";
     SUBSCRIBE = "../sql/sqlite/subscribe.sql";
+    SUBSCRIPTION = "../sql/sqlite/subscription.sql";
     TICKETS_OF_CONVERSATION = "../sql/sqlite/tickets_of_conversation.sql";
     WAITING_WITH_AMOUNTS = "../sql/sqlite/waiting_with_amounts.sql";
     WORK_OF = "../sql/sqlite/work_of.sql";

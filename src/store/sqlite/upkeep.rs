@@ -34,14 +34,19 @@ pub(super) async fn subscribe(
     Ok(Subscription { generation: rows::unsigned("generation", generation)?, acked: rows::unsigned("acked", acked)? })
 }
 
-pub(super) async fn acked(store: &SqliteStore, desk: &DeskKey, connector: &ConnectorId) -> Result<u64, Error> {
-    let found: Option<(i64,)> = sqlx::query_as(statements::ACKED)
+pub(super) async fn subscription(
+    store: &SqliteStore,
+    desk: &DeskKey,
+    connector: &ConnectorId,
+) -> Result<Subscription, Error> {
+    let found: Option<(i64, i64)> = sqlx::query_as(statements::SUBSCRIPTION)
         .bind(desk.tenant.as_str())
         .bind(desk.desk.as_str())
         .bind(connector.as_str())
         .fetch_optional(&store.readers)
         .await?;
-    found.map_or(Ok(0), |(acked,)| rows::unsigned("acked", acked))
+    let (generation, acked) = found.unwrap_or_default();
+    Ok(Subscription { generation: rows::unsigned("generation", generation)?, acked: rows::unsigned("acked", acked)? })
 }
 
 pub(super) async fn save_acked(store: &SqliteStore, acks: &[(DeskKey, ConnectorId, u64)]) -> Result<(), Error> {

@@ -4,10 +4,11 @@ use handoff::proto::handoff::v1::decision_service_client::DecisionServiceClient;
 use handoff::proto::handoff::v1::subscribe_hello::Resume;
 use handoff::proto::handoff::v1::subscribe_request::Request;
 use handoff::proto::handoff::v1::{
-    ChannelConfirmation, Connector, CreateConnectorRequest, Cursor, DeleteConnectorRequest, GetConnectorRequest,
-    ListConnectorsRequest, SubscribeAck, SubscribeHello, SubscribeRequest, UpdateConnectorRequest,
+    AckDecisionsRequest, ChannelConfirmation, Connector, CreateConnectorRequest, Cursor, DeleteConnectorRequest,
+    GetConnectorRequest, ListConnectorsRequest, PullDecisionsRequest, SubscribeAck, SubscribeHello, SubscribeRequest,
+    UpdateConnectorRequest, WatchDecisionsRequest, pull_decisions_request, watch_decisions_request,
 };
-use prost_types::FieldMask;
+use prost_types::{Duration, FieldMask};
 use tonic::transport::Channel;
 
 use super::{Case, refused};
@@ -16,6 +17,7 @@ const PBX: &str = "desks/north/connectors/pbx";
 
 pub fn cases(channel: &Channel) -> Vec<Case> {
     let mut cases = connectors(channel);
+    cases.extend(pulls(channel));
     let hello = || SubscribeHello { connector: PBX.into(), instance: "i".into(), ..SubscribeHello::default() };
     let ack = Request::Ack(SubscribeAck::default());
     cases.push(subscribe(channel, "an ack before the hello", Some(ack), "PROTOCOL", &[]));
@@ -60,6 +62,29 @@ fn connectors(channel: &Channel) -> Vec<Case> {
         vec!["reach".into()] }), ..UpdateConnectorRequest::default() }), INVALID_FIELD, ["update_mask.paths[0]"]);
     refused!(cases, channel, DecisionServiceClient.delete_connector(DeleteConnectorRequest { name: PBX.into(), etag:
         "one".into(), ..DeleteConnectorRequest::default() }), INVALID_FIELD, ["etag"]);
+    cases
+}
+
+#[rustfmt::skip]
+fn pulls(channel: &Channel) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let pull = || PullDecisionsRequest { connector: PBX.into(), ..PullDecisionsRequest::default() };
+    let watch = || WatchDecisionsRequest { connector: PBX.into(), ..WatchDecisionsRequest::default() };
+    refused!(cases, channel, DecisionServiceClient.pull_decisions(PullDecisionsRequest { instance: "x".repeat(64),
+        max_decisions: Some(257), kinds: vec![0], wait_time: Some(Duration { seconds: 61, nanos: 0 }), ..Default::default() }),
+        INVALID_FIELD, ["connector", "instance", "max_decisions", "kinds[0]", "wait_time"]);
+    refused!(cases, channel, DecisionServiceClient.pull_decisions(PullDecisionsRequest { max_decisions: Some(0), wait_time:
+        Some(Duration { seconds: -1, nanos: 0 }), ..pull() }), INVALID_FIELD, ["max_decisions", "wait_time"]);
+    refused!(cases, channel, DecisionServiceClient.pull_decisions(PullDecisionsRequest { resume:
+        Some(pull_decisions_request::Resume::Point(0)), ..pull() }), INVALID_FIELD, ["point"]);
+    refused!(cases, channel, DecisionServiceClient.pull_decisions(PullDecisionsRequest { resume:
+        Some(pull_decisions_request::Resume::Cursor(Cursor::default())), ..pull() }), INVALID_FIELD, ["cursor.seq"]);
+    refused!(cases, channel, DecisionServiceClient.ack_decisions(AckDecisionsRequest::default()),
+        INVALID_FIELD, ["connector", "generation", "acked_seq"]);
+    refused!(cases, channel, DecisionServiceClient.watch_decisions(WatchDecisionsRequest { kinds: vec![99],
+        ..Default::default() }), INVALID_FIELD, ["connector", "kinds[0]"]);
+    refused!(cases, channel, DecisionServiceClient.watch_decisions(WatchDecisionsRequest { resume:
+        Some(watch_decisions_request::Resume::Cursor(Cursor::default())), ..watch() }), INVALID_FIELD, ["cursor.seq"]);
     cases
 }
 

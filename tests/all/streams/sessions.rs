@@ -95,6 +95,7 @@ async fn an_offer_that_ends_is_told_and_so_is_the_session() {
     let _adapter = Subscription::open(&mut stage).await;
     let mut ann = stage.agent("ann").ready().await;
     let mut told = Told::watch(&mut ann).await;
+    assert!(matches!(told.next().await, Update::Snapshot(_)), "an offer made before it would be part of it");
     stage.submit(Stage::ticket(pb::Channel::Chat)).await;
     let offer = told.offer(pb::OfferState::Pending).await;
     let request = pb::EndSessionRequest { name: ann.name.clone(), session_epoch: ann.epoch, request_id: request_id() };

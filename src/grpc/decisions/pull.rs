@@ -1,0 +1,151 @@
+//! PullDecisions and AckDecisions: a subscription cut into calls. Nothing of it is kept between two pulls but the generation
+//! in the store and, in the hub, since when nobody reads.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::feed::{check, displaced};
+use super::place::{self, Place, Wish};
+use super::reading::Reading;
+use super::{opening, place::connector};
+use crate::availability::Availability;
+use crate::domain::time::Span;
+use crate::engine::Engine;
+use crate::grpc::form::Form;
+use crate::grpc::status::{About, Fault, of_failure, of_store};
+use crate::proto::handoff::v1::pull_decisions_request::Resume;
+use crate::proto::handoff::v1::subscribe_hello::Resume as Asked;
+use crate::proto::handoff::v1::{self as pb, ErrorReason};
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+use crate::stream::hub::ConnectorSeat;
+use crate::stream::subscription::Subscription;
+
+/// The longest that a pull may wait.
+const MAX_WAIT: Span = Span::from_secs(60);
+
+/// A pull that was read.
+struct Pull {
+    wish: Wish,
+    instance: Arc<str>,
+    most: u32,
+    wait: Span,
+    /// 0: a new one.
+    generation: u64,
+}
+
+pub(super) async fn pull<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    mut shutdown: Shutdown,
+    request: &pb::PullDecisionsRequest,
+) -> Result<pb::PullDecisionsResponse, Status> {
+    let Pull { wish, instance, most, wait, generation } = read(request)?;
+    let place = wish.find(engine).await?;
+    let acked = place.extent.acked;
+    let (mut seat, generation) = sit_down(engine, &place, instance, generation).await?;
+    let clock = engine.clock();
+    let subscription = Subscription::new(generation, most, place.after, place.prev, clock.now());
+    let deadline = clock.now() + wait;
+    let mut reading = Reading::new(engine.clone(), place, subscription);
+    let decisions = loop {
+        check(&seat, &reading.named)?;
+        if let Some(decisions) = reading.read(most as usize).await? {
+            seat.sent(reading.subscription.last());
+            break decisions;
+        }
+        if reading.now() >= deadline {
+            break Vec::new();
+        }
+        if shutdown.is_stopping() {
+            return Err(Fault::shutting_down().into());
+        }
+        tokio::select! {
+            biased;
+            _ = seat.lost() => {}
+            () = shutdown.wait() => {}
+            // The hub lives as long as the engine, so there is always a sender.
+            _ = reading.head.changed() => {}
+            () = clock.sleep_until(deadline) => {}
+        }
+    };
+    let head = *reading.head.borrow();
+    Ok(pb::PullDecisionsResponse {
+        decisions,
+        generation,
+        resume: Some(reading.resume()),
+        head_seq: Some(head),
+        acked_seq: Some(acked),
+    })
+}
+
+fn read(request: &pb::PullDecisionsRequest) -> Result<Pull, Status> {
+    let asked = request.resume.map(|resume| match resume {
+        Resume::Cursor(cursor) => Asked::Cursor(cursor),
+        Resume::Point(point) => Asked::Point(point),
+    });
+    let mut form = Form::new();
+    let wish = place::wish(&mut form, "", &request.connector, asked.as_ref(), &request.kinds);
+    let instance = form.short("instance", &request.instance);
+    let most = opening::window(&mut form, "max_decisions", request.max_decisions);
+    let wait = form.span("wait_time", request.wait_time.as_ref()).unwrap_or_default();
+    if wait > MAX_WAIT {
+        form.refuse("wait_time", format!("must be at most {MAX_WAIT}"));
+    }
+    let wish = form.finish(wish)?;
+    Ok(Pull { wish, instance, most, wait, generation: request.generation })
+}
+
+/// The seat for this pull: the connector's newest subscription goes on, or a new one begins.
+async fn sit_down<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    place: &Place,
+    instance: Arc<str>,
+    generation: u64,
+) -> Result<(ConnectorSeat, u64), Status> {
+    let (desk, connector) = (&place.named.desk, &place.named.connector);
+    if generation == 0 {
+        let seat = engine.hub().subscribe(desk, connector, instance, engine.clock());
+        let opened = engine.store().subscribe(desk, connector).await.map_err(|error| of_store(&error))?;
+        seat.opened(opened.generation);
+        return Ok((seat, opened.generation));
+    }
+    let newest = engine.store().subscription(desk, connector).await.map_err(|error| of_store(&error))?;
+    if newest.generation != generation {
+        return Err(displaced());
+    }
+    let seat = engine.hub().resubscribe(desk, connector, instance, generation, engine.clock());
+    seat.map(|seat| (seat, generation)).ok_or_else(displaced)
+}
+
+pub(super) async fn ack<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    request: &pb::AckDecisionsRequest,
+) -> Result<pb::AckDecisionsResponse, Status> {
+    let mut form = Form::new();
+    let named = form.connector("connector", &request.connector);
+    for (field, number) in [("generation", request.generation), ("acked_seq", request.acked_seq)] {
+        if number == 0 {
+            form.refuse(field, "is required");
+        }
+    }
+    let named = form.finish(named)?;
+    connector(engine, &named).await?;
+    let about = About::connector(&named);
+    let newest = engine.subscription(&named.desk, &named.connector).await;
+    let newest = newest.map_err(|failure| of_failure(failure, &about))?;
+    if request.generation != newest.generation {
+        return Ok(pb::AckDecisionsResponse { acked_seq: Some(newest.acked) });
+    }
+    let head = engine.store().head(&named.desk).await.map_err(|error| of_store(&error))?;
+    let head = head.map_or(0, |(head, _)| head);
+    if request.acked_seq > head {
+        let message = format!("{} is ahead of the log, which ends at {head}", request.acked_seq);
+        return Err(Fault::new(ErrorReason::AckAhead, message).into());
+    }
+    engine.ack(&named.desk, &named.connector, request.acked_seq);
+    // Saved with this read, so that what is answered is stored.
+    let stands = engine.subscription(&named.desk, &named.connector).await;
+    let acked = stands.map_err(|failure| of_failure(failure, &about))?.acked;
+    Ok(pb::AckDecisionsResponse { acked_seq: Some(acked) })
+}

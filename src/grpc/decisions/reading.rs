@@ -1,0 +1,141 @@
+//! Reading a desk's log for one reader of decisions: it keeps a cursor, reads only when there is room, and draws what it read.
+
+use std::sync::Arc;
+
+use prost::Message;
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::place::Place;
+use super::scene::Drawing;
+use crate::availability::Availability;
+use crate::domain::log::{LogRow, Selection};
+use crate::domain::time::{Span, Time};
+use crate::engine::Engine;
+use crate::grpc::name::ConnectorRef;
+use crate::grpc::render;
+use crate::grpc::status::of_store;
+use crate::proto::handoff::v1 as pb;
+use crate::store::Store;
+use crate::stream::hub::Recent;
+use crate::stream::subscription::{HEARTBEAT, Subscription};
+
+/// Decisions in one message of a stream.
+pub(super) const BATCH: usize = 64;
+/// Bytes of a message after which no decision is added; one alone may be larger.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// How long a client that is sent away waits before it comes back.
+const RECONNECT_DELAY: Span = Span::from_secs(1);
+
+pub(super) struct Reading<S, A> {
+    pub engine: Engine<S, A>,
+    pub named: ConnectorRef,
+    selection: Selection,
+    pub subscription: Subscription,
+    pub head: watch::Receiver<u64>,
+}
+
+/// Whether a stream goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    No,
+    /// `going_away` is out; the status is next.
+    GoingAway,
+    Yes,
+}
+
+impl<S: Store, A: Availability> Reading<S, A> {
+    pub fn new(engine: Engine<S, A>, place: Place, subscription: Subscription) -> Reading<S, A> {
+        let head = engine.hub().head(&place.named.desk);
+        Reading { engine, named: place.named, selection: place.selection, subscription, head }
+    }
+
+    pub fn now(&self) -> Time {
+        self.engine.clock().now()
+    }
+
+    /// The cursor to go on with, after the last decision read.
+    pub fn resume(&self) -> pb::Cursor {
+        pb::Cursor { seq: Some(self.subscription.last()), incarnation: self.engine.store().incarnation() }
+    }
+
+    pub fn going_away(&self) -> pb::GoingAway {
+        render::going_away(Some(self.resume()), RECONNECT_DELAY)
+    }
+
+    /// The next decisions, if there is room and there are any.
+    pub async fn read(&mut self, most: usize) -> Result<Option<Vec<pb::Decision>>, Status> {
+        loop {
+            let room = self.subscription.room().min(most);
+            // Marked as seen before it is read: what is appended after this wakes the stream.
+            let head = *self.head.borrow_and_update();
+            let after = self.subscription.cursor();
+            if room == 0 || after >= head {
+                return Ok(None);
+            }
+            let (rows, upto) = self.rows(after, room).await?;
+            if rows.is_empty() && upto <= after {
+                return Ok(None);
+            }
+            let items = self.deliver(&rows).await?;
+            if items.len() == rows.len() {
+                self.subscription.looked_at(upto);
+            }
+            if !items.is_empty() {
+                return Ok(Some(items));
+            }
+        }
+    }
+
+    /// Rows of the selection, from memory or from the store, and how far that reaches.
+    async fn rows(&self, after: u64, limit: usize) -> Result<(Vec<Arc<LogRow>>, u64), Status> {
+        if let Recent::Rows { rows, upto } = self.engine.hub().recent(&self.named.desk, &self.selection, after, limit) {
+            return Ok((rows, upto));
+        }
+        let wanted = u32::try_from(limit).unwrap_or(u32::MAX);
+        let read = self.engine.store().log_after(&self.named.desk, &self.selection, after, wanted).await;
+        let (rows, head) = read.map_err(|error| of_store(&error))?;
+        let upto = match rows.last() {
+            Some(last) if rows.len() >= limit => last.seq(),
+            Some(_) | None => head,
+        };
+        Ok((rows.into_iter().map(Arc::new).collect(), upto))
+    }
+
+    /// Renders rows until the message is large enough; what is left is read again.
+    async fn deliver(&mut self, rows: &[Arc<LogRow>]) -> Result<Vec<pb::Decision>, Status> {
+        let mut items = Vec::with_capacity(rows.len());
+        let mut bytes = 0;
+        let receiver = self.selection.connector.as_ref();
+        let mut drawing = Drawing { engine: &self.engine, desk: &self.named.desk, receiver, last: None };
+        for row in rows {
+            let mut decision = drawing.decision(row).await?;
+            let now = self.engine.clock().now();
+            let Some(delivery) = self.subscription.deliver(row.seq(), now) else { continue };
+            decision.prev_seq = Some(delivery.prev_seq);
+            decision.attempt = delivery.attempt;
+            bytes += decision.encoded_len();
+            items.push(decision);
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    pub async fn heartbeat(&self, now: Time) -> Result<pb::SubscribeHeartbeat, Status> {
+        let head = *self.head.borrow();
+        let last = if self.subscription.is_at(head) {
+            self.subscription.last()
+        } else {
+            let found = self.engine.store().last_matching(&self.named.desk, &self.selection, head).await;
+            found.map_err(|error| of_store(&error))?
+        };
+        Ok(pb::SubscribeHeartbeat {
+            head_seq: Some(head),
+            last_matching_seq: Some(last),
+            server_time: Some(render::timestamp(now)),
+            interval: Some(render::duration(HEARTBEAT)),
+        })
+    }
+}
