@@ -25,12 +25,15 @@ use tokio::task::JoinSet;
 
 use crate::availability::{Ask, Availability, Reservation, Waiting as InLine};
 use crate::clock::Clock;
+use crate::domain::event::Actor;
 use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
 use crate::domain::requirement::Band;
 use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
-use crate::routing::command::NewTicket;
-use crate::routing::decide::plan;
+use crate::routing::command::{Command, NewTicket};
+use crate::routing::decide::{Decision, decide, plan};
+use crate::routing::reject::Reject;
+use crate::routing::workset::WorkingSet;
 use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
@@ -38,6 +41,9 @@ use desk::DeskState;
 use writer::{Job, Writer};
 
 pub use handle::{Lease, Waiting};
+
+/// How a command is decided.
+pub type Decide = fn(&WorkingSet<'_>, &Command, &Actor, Time) -> Result<Decision, Reject>;
 
 /// A handle; cheap to clone.
 pub struct Engine<S, A> {
@@ -55,6 +61,7 @@ struct Inner<S, A> {
     index: A,
     clock: Clock,
     entropy: Entropy,
+    decide: Decide,
     hub: Hub,
     /// The way to the writer; taken away when the engine stops.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
@@ -102,6 +109,20 @@ impl<S: Store, A: Availability> Engine<S, A> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(store: S, index: A, clock: Clock, entropy: Entropy) -> Result<Engine<S, A>, Failure> {
+        Engine::deciding(store, index, clock, entropy, decide).await
+    }
+
+    /// [`Engine::start`] with other rules than `routing::decide`: the simulation takes a guard out of them and has to notice.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn deciding(
+        store: S,
+        index: A,
+        clock: Clock,
+        entropy: Entropy,
+        decide: Decide,
+    ) -> Result<Engine<S, A>, Failure> {
         let (sender, queue) = mpsc::channel(writer::QUEUE);
         let (stop, shutdown) = switch();
         let inner = Arc::new(Inner {
@@ -109,6 +130,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             index,
             clock,
             entropy,
+            decide,
             hub: Hub::default(),
             queue: Mutex::new(Some(sender)),
             desks: RwLock::default(),

@@ -114,8 +114,11 @@ impl<S: Store, A: Availability> Writer<S, A> {
     pub(super) async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
         let requests = tasks.iter().map(|task| self.request(task)).collect();
         let inner = self.inner.clone();
-        let committed =
-            self.inner.store.transact(requests, move |loaded| batch::run(loaded, &tasks, &inner.read_desks())).await;
+        let committed = self
+            .inner
+            .store
+            .transact(requests, move |loaded| batch::run(loaded, &tasks, &inner.read_desks(), inner.decide))
+            .await;
         match committed {
             Ok(committed) => Ok(self.settle(committed).await),
             Err(error) => {

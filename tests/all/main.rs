@@ -8,5 +8,6 @@ mod engine;
 mod harness;
 mod moves;
 mod pure;
+mod simulation;
 mod streams;
 mod tidy;

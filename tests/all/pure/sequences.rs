@@ -34,7 +34,7 @@ fn no_sequence_of_commands_breaks_an_invariant() {
 }
 
 fn step(world: &mut World, bytes: Bytes) -> Result<(), String> {
-    if let Some(command) = commands::command(world, bytes) {
+    if let Some(command) = commands::command(&world.scene(), bytes) {
         let first = world.run(&command)?;
         if bytes[3].is_multiple_of(8) && first.is_ok() {
             // Again, as after a lost answer: whatever it says, nothing may break.
@@ -43,7 +43,7 @@ fn step(world: &mut World, bytes: Bytes) -> Result<(), String> {
         return Ok(());
     }
     let [_, a, b, c] = bytes;
-    world.wait(commands::span(world, a, b));
+    world.wait(commands::span(&world.scene(), a, b));
     // Now and then the timers are late.
     if c.is_multiple_of(8) { Ok(()) } else { ticks_reach_the_end(world) }
 }

@@ -19,6 +19,7 @@ use handoff::routing::evolve::evolve;
 use handoff::routing::reject::Reject;
 use handoff::routing::workset::{Layer, Scope, WorkingSet};
 
+use super::commands::{POLICY, Scene};
 use super::{checks, desk};
 
 pub struct World {
@@ -169,6 +170,10 @@ impl World {
             })
             .collect();
         self.ws.waiting = waiting;
+    }
+
+    pub fn scene(&self) -> Scene<'_> {
+        Scene { rows: &self.ws, now: self.now, nth: self.trace.len(), policies: ["", POLICY] }
     }
 
     pub fn tickets(&self) -> impl Iterator<Item = &Arc<Ticket>> {
