@@ -23,7 +23,7 @@ macro_rules! hold {
     };
 }
 
-type Checked = Result<(), String>;
+pub type Checked = Result<(), String>;
 
 /// What an event must find before it is applied.
 pub fn before_event(ws: &WorkingSet<'_>, event: &Event) -> Checked {
@@ -51,21 +51,32 @@ pub fn after_command(world: &World, before: &Before, events: &[Event]) -> Checke
         if mine == 0 {
             continue;
         }
-        numbers(ticket, known.map(Arc::as_ref))?;
-        one_holder(ticket)?;
-        state(ticket)?;
-        no_limbo(ticket)?;
-        let due = deadline(ticket);
-        hold!(ticket.next_due_at == due, "next_due_at is {:?}, not {due:?}: {ticket:?}", ticket.next_due_at);
+        row(ticket, known.map(Arc::as_ref))?;
     }
-    conversations(world)
+    conversations(&world.ws)
 }
 
-/// I2: what is booked follows from legs and offers, and no booking went past the capacity in force.
+/// A ticket's row after a transaction.
+pub fn row(ticket: &Ticket, known: Option<&Ticket>) -> Checked {
+    numbers(ticket, known)?;
+    one_holder(ticket)?;
+    state(ticket)?;
+    no_limbo(ticket)?;
+    let due = deadline(ticket);
+    hold!(ticket.next_due_at == due, "next_due_at is {:?}, not {due:?}: {ticket:?}", ticket.next_due_at);
+    Ok(())
+}
+
 fn capacity(world: &World, before: &Before, agent: &Agent) -> Checked {
+    booked(world.tickets(), agent)?;
+    before.agents.get(&agent.id).map_or(Ok(()), |known| within(known, agent))
+}
+
+/// I2: what is booked follows from legs and offers.
+pub fn booked<'a>(tickets: impl Iterator<Item = &'a Arc<Ticket>>, agent: &Agent) -> Checked {
     let mut held: BTreeMap<Channel, u16> = BTreeMap::new();
     let mut used: BTreeMap<Pool, u16> = BTreeMap::new();
-    for ticket in world.tickets() {
+    for ticket in tickets {
         for leg in ticket.open_legs() {
             let working = matches!(leg.state, LegState::Connecting | LegState::Active | LegState::Wrapping);
             let mine = working && leg.agent.as_ref() == Some(&agent.id);
@@ -81,7 +92,11 @@ fn capacity(world: &World, before: &Before, agent: &Agent) -> Checked {
         let expected = used.get(&pool).copied().unwrap_or(0);
         hold!(agent.used(pool) == expected, "{} uses {} of {pool:?}, not {expected}", agent.id, agent.used(pool));
     }
-    let Some(known) = before.agents.get(&agent.id) else { return Ok(()) };
+    Ok(())
+}
+
+/// I2: no booking went past the capacity in force.
+pub fn within(known: &Agent, agent: &Agent) -> Checked {
     for pool in [Pool::Live, Pool::Deferred] {
         let rose = agent.used(pool) > known.used(pool);
         hold!(!rose || agent.used(pool) <= agent.profile.pool(pool), "booked past the pool: {agent:?}");
@@ -91,7 +106,7 @@ fn capacity(world: &World, before: &Before, agent: &Agent) -> Checked {
         hold!(!rose || agent.held(channel) <= agent.profile.max(channel), "booked past the limit: {agent:?}");
     }
     hold!(agent.ver >= known.ver, "an agent's version fell");
-    let changed = agent != known.as_ref();
+    let changed = agent != known;
     hold!(!changed || agent.ver > known.ver, "an agent's row changed under the same version: {agent:?}");
     Ok(())
 }
@@ -179,7 +194,7 @@ fn waits_well(ticket: &Ticket, leg: &Leg) -> bool {
 }
 
 /// The next deadline, worked out from the specification's list.
-fn deadline(ticket: &Ticket) -> Option<Time> {
+pub fn deadline(ticket: &Ticket) -> Option<Time> {
     let mut due = Vec::new();
     match ticket.state {
         TicketState::Open => due.extend(ticket.schedule_time),
@@ -206,16 +221,15 @@ fn deadline(ticket: &Ticket) -> Option<Time> {
 }
 
 /// A conversation key is held by exactly one open ticket, or free.
-fn conversations(world: &World) -> Checked {
+pub fn conversations(rows: &WorkingSet<'_>) -> Checked {
     let mut expected = BTreeMap::new();
-    for ticket in world.tickets().filter(|ticket| ticket.state.is_open()) {
+    for ticket in rows.tickets.own().values().filter(|ticket| ticket.state.is_open()) {
         for key in &ticket.content.conversation_keys {
             let earlier = expected.insert((ticket.connector.clone(), key.clone()), ticket.id);
             hold!(earlier.is_none(), "two open tickets hold the key {key}");
         }
     }
-    let held = world
-        .ws
+    let held = rows
         .conversations
         .own()
         .iter()
@@ -227,13 +241,17 @@ fn conversations(world: &World) -> Checked {
 
 /// Folding the log from nothing gives the rows, text columns apart.
 pub fn folds(world: &World) -> Checked {
-    let folded = fold(&world.log, &world.ws.key);
-    for (id, ticket) in world.ws.tickets.own() {
+    fold_to(&fold(&world.log, &world.ws.key), &world.ws)
+}
+
+/// What the log was folded to is what the rows are.
+pub fn fold_to(folded: &WorkingSet<'_>, rows: &WorkingSet<'_>) -> Checked {
+    for (id, ticket) in rows.tickets.own() {
         let again = folded.tickets.get(id).ok_or("a ticket is not in the log")?;
         let plain = Ticket { content: Arc::new(Content::default()), ..ticket.as_ref().clone() };
         let again = Ticket { content: Arc::new(Content::default()), ..again.as_ref().clone() };
         hold!(again == plain, "folding gives another ticket:\n{again:?}\n{plain:?}");
     }
-    hold!(folded.agents.own() == world.ws.agents.own(), "folding gives other agents");
+    hold!(folded.agents.own() == rows.agents.own(), "folding gives other agents");
     Ok(())
 }

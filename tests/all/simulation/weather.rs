@@ -50,6 +50,11 @@ pub struct Climate {
 }
 
 impl Climate {
+    /// The same without the kill.
+    pub fn endless(self) -> Climate {
+        Climate { fuse: 0, ..self }
+    }
+
     pub fn of(seed: u64) -> Climate {
         let mut dice = StdRng::seed_from_u64(seed ^ 0xc11a_7e00);
         let mut often = |most: u32| if dice.random_bool(0.4) { 0 } else { dice.random_range(1..=most) };
@@ -100,13 +105,6 @@ impl Weather {
         let most = climate.map_or(0, |climate| climate.fuse);
         sky.fuse = (most > 0).then(|| sky.dice.random_range(20..=most.max(21)));
         Arc::new(Weather { sky: Mutex::new(sky), killed: Notify::new(), clock, trace })
-    }
-
-    /// From now on nothing goes wrong, not even the end of this life.
-    pub fn clear_up(&self) {
-        let mut sky = self.sky();
-        sky.climate = None;
-        sky.fuse = None;
     }
 
     /// How many calls did not go well.
