@@ -7,6 +7,7 @@
 mod batch;
 pub mod call;
 mod desk;
+mod doubts;
 mod handle;
 mod past;
 mod rebuild;
@@ -38,6 +39,7 @@ use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
+use doubts::{Doubts, LostViews};
 use writer::{Job, Writer};
 
 pub use handle::{Lease, Waiting};
@@ -71,6 +73,8 @@ struct Inner<S, A> {
     suspects: Mutex<BTreeSet<(DeskKey, AgentId)>>,
     /// Sessions that the index named lost and the log has not ended yet, with their epochs.
     lost: Mutex<BTreeMap<(DeskKey, AgentNo), u64>>,
+    /// Views that the index was found not to have any more; the writer builds them again.
+    lost_views: LostViews,
     /// Acknowledgements that are not saved yet.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
     /// Held while they are saved.
@@ -136,13 +140,14 @@ impl<S: Store, A: Availability> Engine<S, A> {
             desks: RwLock::default(),
             suspects: Mutex::default(),
             lost: Mutex::default(),
+            lost_views: LostViews::default(),
             acks: Mutex::default(),
             saving_acks: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),
             stop,
             broken: switch(),
         });
-        let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new() };
+        let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new(), doubts: Doubts::default() };
         writer.load().await?;
         let mut tasks = inner.tasks.lock().await;
         let alarm = Alarm { inner: inner.clone(), armed: true };
