@@ -10,6 +10,7 @@ mod readers;
 mod repair;
 pub mod run;
 mod scene;
+mod slips;
 pub mod store;
 pub mod trace;
 mod watch;
@@ -24,11 +25,13 @@ use trace::Trace;
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 2_000;
 const THREADS: u64 = 2;
+/// Lines of the trace that a report shows, unless more are asked for.
+const TAIL: usize = 120;
 
 #[test]
 fn no_weather_breaks_an_invariant() {
     if let Some(seed) = setting("HANDOFF_SIMULATION_SEED") {
-        let trace = Trace::written();
+        let trace = written();
         let outcome = run::run(Plan::of(seed), &trace);
         assert!(outcome.is_ok(), "{}", report(seed, &outcome.expect_err("not ok"), &trace));
         return;
@@ -64,13 +67,34 @@ fn no_weather_breaks_an_invariant() {
         match outcome {
             Ok(ending) => sum += ending,
             Err((seed, broken)) => {
-                let trace = Trace::written();
+                let trace = written();
                 let again = run::run(Plan::of(seed), &trace);
                 panic!("{}", report(seed, &again.err().unwrap_or(broken), &trace));
             }
         }
     }
     say(&format!("{seeds} seeds in {:.1?}: {sum:?}", began.elapsed()));
+}
+
+#[test]
+fn a_seed_run_fifty_times_leaves_one_trace() {
+    let seed = setting("HANDOFF_SIMULATION_SEED").unwrap_or(11);
+    let run = || {
+        let trace = Trace::written(1);
+        let ending = run::run(Plan::of(seed), &trace);
+        (ending, trace.hash())
+    };
+    let first = run();
+    assert!(first.0.as_ref().is_ok_and(|ending| ending.faults > 0 && ending.lives > 2), "{:?} is too quiet", first.0);
+    for again in 1..50 {
+        assert_eq!(run(), first, "run {again} of seed {seed}");
+    }
+}
+
+/// A trace that is read: `HANDOFF_SIMULATION_TAIL` says how many lines a report shows.
+fn written() -> Trace {
+    let lines = setting("HANDOFF_SIMULATION_TAIL").and_then(|lines| usize::try_from(lines).ok());
+    Trace::written(lines.unwrap_or(TAIL))
 }
 
 fn report(seed: u64, broken: &str, trace: &Trace) -> String {

@@ -229,11 +229,8 @@ pub fn conversations(rows: &WorkingSet<'_>) -> Checked {
             hold!(earlier.is_none(), "two open tickets hold the key {key}");
         }
     }
-    let held = rows
-        .conversations
-        .own()
-        .iter()
-        .filter_map(|(key, held)| Some((key.clone(), held.as_ref().as_ref().copied()?)));
+    let held =
+        rows.conversations.own().iter().filter_map(|(key, held)| Some((key.clone(), held.as_ref().as_ref().copied()?)));
     let held: BTreeMap<_, _> = held.collect();
     hold!(held == expected, "conversation keys are held by {held:?}, not {expected:?}");
     Ok(())

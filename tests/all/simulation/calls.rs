@@ -98,7 +98,9 @@ impl Book {
             }
             Err(Failure::Rejected(reject)) => {
                 if same.is_some() {
-                    return Err(format!("I4: call {number} had been answered, and was refused when repeated: {reject:?}"));
+                    return Err(format!(
+                        "I4: call {number} had been answered, and was refused when repeated: {reject:?}"
+                    ));
                 }
                 self.refused += 1;
             }

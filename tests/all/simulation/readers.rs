@@ -16,8 +16,8 @@ use handoff::stream::cursor::{self, Extent, Prev, RETENTION, Resume};
 use handoff::stream::hub::Recent;
 use handoff::stream::seats::Standing;
 use handoff::stream::subscription::{Delivery, Subscription};
-use rand::rngs::StdRng;
 use rand::RngExt;
+use rand::rngs::StdRng;
 
 use super::scene::desk_key;
 use super::trace::Trace;
@@ -185,7 +185,8 @@ async fn connection<S: Store, A: Availability>(
     let mut head = engine.hub().head(&desk);
     let window = if habits.faithful { 256 } else { habits.dice.random_range(1..40) };
     let mut open = Subscription::new(opened.generation, window, start, prev, engine.clock().now());
-    let patience = Span::from_millis(if habits.faithful { 3_600_000 } else { habits.dice.random_range(500..20_000) });
+    let patience = Span::from_millis(if habits.faithful { 3_600_000 } else { habits.dice.random_range(500..50_000) });
+    let lazy = !habits.faithful && habits.dice.random_bool(0.2);
     let leaves = engine.clock().now() + patience;
     while engine.clock().now() < leaves {
         let now = engine.clock().now();
@@ -213,7 +214,9 @@ async fn connection<S: Store, A: Availability>(
             open.looked_at(upto);
             seat.sent(open.last());
         }
-        acknowledge(reader, engine, &mut open, habits)?;
+        if !lazy {
+            acknowledge(reader, engine, &mut open, habits)?;
+        }
         let hungry = open.room() > 0;
         tokio::select! {
             biased;

@@ -54,7 +54,11 @@ fn takes(rows: &WorkingSet<'static>, ticket: &Ticket, leg: &Leg, agent: &Agent) 
         Some(one) => one.id == agent.id,
         None => lane_fits(rows, leg, &agent.profile.expertise),
     };
-    meant && on_duty(agent) && !excluded(leg, agent) && reachable(agent, ticket.channel) && has_room(agent, ticket.channel)
+    meant
+        && on_duty(agent)
+        && !excluded(leg, agent)
+        && reachable(agent, ticket.channel)
+        && has_room(agent, ticket.channel)
 }
 
 fn lane_fits(rows: &WorkingSet<'static>, leg: &Leg, has: &Expertise) -> bool {
@@ -78,9 +82,8 @@ fn fits(need: &Requirement, has: &Expertise) -> bool {
 
 fn reachable(agent: &Agent, channel: Channel) -> bool {
     let paused = agent.profile.channels.get(&channel).is_some_and(|rule| rule.paused);
-    let away = |end: &handoff::domain::agent::Endpoint| {
-        end.channel == channel && end.reachability != Reachability::Reachable
-    };
+    let away =
+        |end: &handoff::domain::agent::Endpoint| end.channel == channel && end.reachability != Reachability::Reachable;
     !paused && !agent.profile.endpoints.iter().any(away)
 }
 

@@ -85,6 +85,7 @@ pub fn run(plan: Plan, trace: &Trace) -> Result<Ending, String> {
         readers: readers::all(trace),
         climate: Climate::of(plan.seed),
         now: START,
+        skew: Span::ZERO,
         lives: 0,
         faults: 0,
         ground,
@@ -104,6 +105,8 @@ struct Simulation {
     climate: Climate,
     /// When the current life began or the last one ended.
     now: Time,
+    /// How far the store's clock is ahead in this life.
+    skew: Span,
     lives: u32,
     faults: u32,
 }
@@ -122,7 +125,8 @@ enum End {
     Killed,
     /// It did not come up.
     Failed,
-    Done(Result<(), String>),
+    /// Whether it was the last.
+    Done(Result<bool, String>),
 }
 
 type Running = Engine<WeatheredStore, WeatheredIndex>;
@@ -147,6 +151,7 @@ impl Simulation {
         self.now = self.now + gap + jump;
         let skew = climate.map_or(0, |climate| climate.skew.micros());
         let skew = if skew > 0 { Span(dice.random_range(-skew..=skew)) } else { Span::ZERO };
+        self.skew = skew;
         self.trace.say(|| format!("life {} {phase:?} at {} skew {skew}", self.lives, (self.now - START).micros()));
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -172,9 +177,13 @@ impl Simulation {
         self.trace.say(|| format!("life {} ends: {end:?}", self.lives));
         self.lives += 1;
         self.book().hang_up();
+        let end = match end {
+            End::Done(Err(broken)) => return Err(broken),
+            end => end,
+        };
         self.watch.all()?;
         match end {
-            End::Done(done) => done.map(|()| phase == Phase::Repair),
+            End::Done(last) => last,
             End::Failed if phase != Phase::Faults => Err("the replica does not come up in good weather".into()),
             End::Killed | End::Failed => Ok(false),
         }
@@ -182,22 +191,22 @@ impl Simulation {
 
     async fn life(&mut self, phase: Phase, store: MemoryStore, weather: Arc<Weather>, clock: Clock) -> End {
         let store = WeatheredStore::new(store, weather.clone());
-        let index = WeatheredIndex::new(weather);
+        let index = WeatheredIndex::new(weather.clone());
         let entropy = Entropy::seeded(self.plan.seed ^ u64::from(self.lives));
         let started = Engine::deciding(store, index, clock, entropy, self.plan.decide).await;
         let Ok(engine) = started else { return End::Failed };
         let broken = engine.clone();
         let played = async {
             match phase {
-                Phase::Opening => self.open(&engine).await,
-                Phase::Faults => self.play(&engine).await,
-                Phase::Repair => self.repair(&engine).await,
+                Phase::Opening => self.open(&engine).await.map(|()| false),
+                Phase::Faults => self.play_on(&engine, &weather).await,
+                Phase::Repair => self.repair(&engine).await.map(|()| true),
             }
         };
         tokio::select! {
             biased;
             () = broken.broken() => End::Done(Err("the writer broke".into())),
-            done = played => End::Done(done),
+            last = played => End::Done(last),
         }
     }
 
@@ -208,6 +217,17 @@ impl Simulation {
             outcome.map_err(|failure| format!("the opening was refused: {failure}: {what}"))?;
         }
         self.watch.look()
+    }
+
+    /// Half of the time the replica that saw the faults is the one that has to repair what they left.
+    async fn play_on(&mut self, engine: &Running, weather: &Weather) -> Result<bool, String> {
+        self.play(engine).await?;
+        let stays = self.dice(6).random_bool(0.5);
+        if stays {
+            weather.clear_up();
+            self.repair(engine).await?;
+        }
+        Ok(stays)
     }
 
     /// Clients ask, in bursts; agents beat and fall silent; connectors come and go.
@@ -285,7 +305,9 @@ impl Simulation {
             self.watch.look()?;
             let now = engine.clock().now();
             if now > began + SETTLED {
-                self.ground.look(&desk_key(), |rows, _| repair::on_time(rows, now)).unwrap_or(Ok(()))?;
+                self.ground
+                    .look(&desk_key(), |rows, _| repair::on_time(rows, now - Span(self.skew.micros().abs())))
+                    .unwrap_or(Ok(()))?;
                 let found = self.ground.look(&desk_key(), |rows, _| repair::stranded(rows)).unwrap_or_default();
                 if now > began + REPAIR - SETTLED
                     && let Some(pair) = found.intersection(&stranded).next()
@@ -294,7 +316,10 @@ impl Simulation {
                 }
                 stranded = found;
             }
-            if answers && let Some(command) = self.ground.look(&desk_key(), |rows, _| answer(&mut dice, rows, now)).flatten() {
+            let still = answers && now < began + REPAIR - SETTLED;
+            if still
+                && let Some(command) = self.ground.look(&desk_key(), |rows, _| answer(&mut dice, rows, now)).flatten()
+            {
                 let call = scene::call(command, None, "");
                 let number = self.book().ask(call);
                 tasks.spawn(carry_out(self.book.clone(), engine.clone(), number));
@@ -331,7 +356,9 @@ impl Simulation {
 
     /// Chance of its own for each purpose in each life.
     fn dice(&self, purpose: u64) -> StdRng {
-        StdRng::seed_from_u64(self.plan.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (u64::from(self.lives) << 8) ^ purpose)
+        StdRng::seed_from_u64(
+            self.plan.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (u64::from(self.lives) << 8) ^ purpose,
+        )
     }
 }
 

@@ -124,10 +124,6 @@ impl Ground {
         self.data().answers.get(key).map(|(answer, _)| answer.clone())
     }
 
-    pub fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Option<Subscription> {
-        self.data().desks.get(desk)?.subscriptions.get(connector).copied()
-    }
-
     fn data(&self) -> MutexGuard<'_, Data> {
         self.data.lock().expect("nothing that panics runs under this lock")
     }

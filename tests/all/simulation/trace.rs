@@ -5,15 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha2::{Digest, Sha256};
 
-/// Lines that a report shows.
-const TAIL: usize = 120;
-
 #[derive(Clone, Default)]
 pub struct Trace(Option<Arc<Mutex<Written>>>);
 
-#[derive(Default)]
 struct Written {
     hash: Sha256,
+    kept: usize,
     tail: VecDeque<String>,
 }
 
@@ -22,8 +19,10 @@ impl Trace {
         Trace(None)
     }
 
-    pub fn written() -> Trace {
-        Trace(Some(Arc::default()))
+    /// Keeps so many of the last lines.
+    pub fn written(kept: usize) -> Trace {
+        let written = Written { hash: Sha256::new(), kept, tail: VecDeque::new() };
+        Trace(Some(Arc::new(Mutex::new(written))))
     }
 
     pub fn say(&self, line: impl FnOnce() -> String) {
@@ -31,7 +30,7 @@ impl Trace {
         let line = line();
         written.hash.update(line.as_bytes());
         written.hash.update(b"\n");
-        if written.tail.len() == TAIL {
+        if written.tail.len() >= written.kept.max(1) {
             written.tail.pop_front();
         }
         written.tail.push_back(line);
