@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use handoff::domain::agent::Agent;
 use handoff::domain::event::{Body, Event};
-use handoff::domain::id::AgentId;
+use handoff::domain::id::{AgentId, TicketId};
 use handoff::domain::leg::{Leg, LegState};
 use handoff::domain::offer::OfferState;
 use handoff::domain::requirement::{Channel, Pool};
@@ -41,17 +41,27 @@ pub fn before_event(ws: &WorkingSet<'_>, event: &Event) -> Checked {
 }
 
 pub fn after_command(world: &World, before: &Before, events: &[Event]) -> Checked {
-    for agent in world.ws.agents.own().values() {
-        capacity(world, before, agent)?;
+    let mut counts: BTreeMap<TicketId, u64> = BTreeMap::new();
+    for ticket in events.iter().filter_map(|event| event.ticket) {
+        *counts.entry(ticket).or_default() += 1;
     }
+    let mut concerned: BTreeSet<&AgentId> = BTreeSet::new();
     for ticket in world.tickets() {
-        let mine = events.iter().filter(|event| event.ticket == Some(ticket.id)).count() as u64;
         let known = before.tickets.get(&ticket.id);
+        let mine = counts.get(&ticket.id).copied().unwrap_or(0);
         hold!(ticket.ver == known.map_or(0, |row| row.ver) + mine, "the ticket's version is not dense: {ticket:?}");
-        if mine == 0 {
-            continue;
+        if mine > 0 {
+            row(ticket, known.map(Arc::as_ref))?;
+            concerned.extend(ticket.concerned_agents());
+            concerned.extend(known.iter().flat_map(|row| row.concerned_agents()));
         }
-        row(ticket, known.map(Arc::as_ref))?;
+    }
+    // Of the others neither the row nor any work has changed.
+    for agent in world.ws.agents.own().values() {
+        let same = before.agents.get(&agent.id).is_some_and(|known| Arc::ptr_eq(known, agent));
+        if !same || concerned.contains(&agent.id) {
+            capacity(world, before, agent)?;
+        }
     }
     conversations(&world.ws)
 }
