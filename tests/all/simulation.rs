@@ -5,6 +5,8 @@
 //! its trace. `HANDOFF_SIMULATION_SEEDS` says how many are run.
 
 mod calls;
+mod healing;
+mod pause;
 mod ports;
 mod readers;
 mod repair;

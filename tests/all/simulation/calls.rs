@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use handoff::availability::Availability;
-use handoff::domain::time::Span;
 use handoff::engine::{Call, Engine, Failure, Reply};
 use handoff::store::{DedupKey, Store, StoredAnswer};
 
+use super::pause;
 use super::store::Ground;
 use super::trace::Trace;
 
@@ -170,7 +170,7 @@ pub async fn carry_out<S: Store, A: Availability>(
             break;
         }
         let rest = (number * 37 + attempt * 61) % 400 + 30;
-        engine.clock().sleep(Span::from_millis(rest as i64)).await;
+        pause::millis(engine.clock(), rest as i64).await;
     }
     Ok(())
 }

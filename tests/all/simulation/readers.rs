@@ -19,6 +19,7 @@ use handoff::stream::subscription::{Delivery, Subscription};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::pause;
 use super::scene::desk_key;
 use super::trace::Trace;
 use crate::pure::desk;
@@ -156,7 +157,7 @@ pub async fn read<S: Store, A: Availability>(
 ) -> Result<(), String> {
     loop {
         let rest = if habits.faithful { 100 } else { habits.dice.random_range(20..3_500) };
-        engine.clock().sleep(Span::from_millis(rest + habits.turn)).await;
+        pause::millis(engine.clock(), rest + habits.turn).await;
         connection(&reader, &engine, &mut habits).await?;
     }
 }
@@ -222,9 +223,9 @@ async fn connection<S: Store, A: Availability>(
             biased;
             _ = seat.lost() => return Ok(()),
             _ = head.changed(), if hungry => {}
-            () = engine.clock().sleep_until(open.deadline().min(leaves)) => {}
+            () = pause::until(engine.clock(), open.deadline().min(leaves)) => {}
         }
-        engine.clock().sleep(Span::from_millis(1 + habits.turn)).await;
+        pause::millis(engine.clock(), 1 + habits.turn).await;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 
 use super::calls::{Book, carry_out};
+use super::pause;
 use super::ports::{WeatheredIndex, WeatheredStore};
 use super::readers::{self, Habits};
 use super::repair;
@@ -250,11 +251,11 @@ impl Simulation {
                 }
             }
             let rest = if dice.random_bool(0.05) { dice.random_range(1_000..6_000) } else { dice.random_range(1..500) };
-            engine.clock().sleep(Span::from_millis(rest)).await;
+            pause::millis(engine.clock(), rest).await;
             reap(&mut tasks)?;
             self.watch.look()?;
         }
-        engine.clock().sleep(Span::from_millis(dice.random_range(1..3_000))).await;
+        pause::millis(engine.clock(), dice.random_range(1..3_000)).await;
         reap(&mut tasks)?;
         self.watch.look()
     }
@@ -300,7 +301,7 @@ impl Simulation {
         let answers = dice.random_bool(0.5);
         let mut stranded = std::collections::BTreeSet::new();
         while engine.clock().now() < began + REPAIR {
-            engine.clock().sleep(Span::from_millis(700)).await;
+            pause::millis(engine.clock(), 700).await;
             reap(&mut tasks)?;
             self.watch.look()?;
             let now = engine.clock().now();
@@ -377,7 +378,7 @@ async fn beats<S: Store, A: Availability>(
 ) -> Result<(), String> {
     let mut silent: std::collections::BTreeMap<AgentId, Time> = Default::default();
     loop {
-        engine.clock().sleep(Span::from_millis(3_700)).await;
+        pause::millis(engine.clock(), 3_700).await;
         let now = engine.clock().now();
         let sessions = ground.look(&desk_key(), |rows, _| {
             let rows = rows.agents.own().values();

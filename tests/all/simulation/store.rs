@@ -26,7 +26,7 @@ use handoff::store::{
 
 /// What is kept, whoever writes it.
 pub struct Ground {
-    data: Mutex<Data>,
+    tables: Mutex<Tables>,
     /// One transaction at a time.
     writing: tokio::sync::Mutex<()>,
     slip: Slip,
@@ -52,7 +52,7 @@ enum Subject {
 }
 
 #[derive(Default)]
-pub struct Data {
+pub struct Tables {
     desks: BTreeMap<DeskKey, Kept>,
     answers: BTreeMap<DedupKey, (StoredAnswer, Time)>,
     due: BTreeSet<DueKey>,
@@ -98,34 +98,34 @@ pub struct Commit {
 
 impl Ground {
     pub fn new(slip: Slip, incarnation: u64) -> Arc<Ground> {
-        Arc::new(Ground { data: Mutex::default(), writing: tokio::sync::Mutex::default(), slip, incarnation })
+        Arc::new(Ground { tables: Mutex::default(), writing: tokio::sync::Mutex::default(), slip, incarnation })
     }
 
     /// Keeps a journal of every transaction from now on.
     pub fn watch(&self) {
-        self.data().journal = Some(Vec::new());
+        self.tables().journal = Some(Vec::new());
     }
 
     /// The transactions since the last call.
     pub fn journal(&self) -> Vec<Commit> {
-        self.data().journal.as_mut().map(std::mem::take).unwrap_or_default()
+        self.tables().journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Looks at a desk's rows as they are now.
     pub fn look<T>(&self, desk: &DeskKey, look: impl FnOnce(&WorkingSet<'static>, u64) -> T) -> Option<T> {
-        self.data().desks.get(desk).map(|kept| look(&kept.rows, kept.head))
+        self.tables().desks.get(desk).map(|kept| look(&kept.rows, kept.head))
     }
 
     pub fn log(&self, desk: &DeskKey) -> Vec<Arc<Entry>> {
-        self.data().desks.get(desk).map(|kept| kept.log.clone()).unwrap_or_default()
+        self.tables().desks.get(desk).map(|kept| kept.log.clone()).unwrap_or_default()
     }
 
     pub fn answer(&self, key: &DedupKey) -> Option<StoredAnswer> {
-        self.data().answers.get(key).map(|(answer, _)| answer.clone())
+        self.tables().answers.get(key).map(|(answer, _)| answer.clone())
     }
 
-    fn data(&self) -> MutexGuard<'_, Data> {
-        self.data.lock().expect("nothing that panics runs under this lock")
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().expect("nothing that panics runs under this lock")
     }
 }
 
@@ -143,7 +143,7 @@ impl MemoryStore {
     }
 
     fn of<T: Default>(&self, desk: &DeskKey, read: impl FnOnce(&Kept) -> T) -> Result<T, Error> {
-        Ok(self.ground.data().desks.get(desk).map(read).unwrap_or_default())
+        Ok(self.ground.tables().desks.get(desk).map(read).unwrap_or_default())
     }
 }
 
@@ -162,10 +162,10 @@ impl Store for MemoryStore {
         tokio::task::yield_now().await;
         let now = self.clock.now() + self.skew;
         let committed = {
-            let loaded = load::batch(&self.ground.data(), &requests, now, self.ground.slip);
+            let loaded = load::batch(&self.ground.tables(), &requests, now, self.ground.slip);
             tokio::task::yield_now().await;
             let work = work(&loaded);
-            self.ground.data().write(&loaded, work, self.ground.slip)?
+            self.ground.tables().write(&loaded, work, self.ground.slip)?
         };
         tokio::task::yield_now().await;
         Ok(committed)
@@ -176,14 +176,14 @@ impl Store for MemoryStore {
     }
 
     async fn list_desks(&self, tenant: &TenantId, page: Page<DeskId>) -> Result<Vec<Scope>, Error> {
-        let data = self.ground.data();
-        let mine = data.desks.iter().filter(|(key, _)| key.tenant == *tenant);
+        let tables = self.ground.tables();
+        let mine = tables.desks.iter().filter(|(key, _)| key.tenant == *tenant);
         let later = mine.filter(|(key, _)| page.after.as_ref().is_none_or(|after| key.desk > *after));
         Ok(later.filter_map(|(_, kept)| kept.rows.scope.clone()).take(page.limit as usize).collect())
     }
 
     async fn all_desks(&self) -> Result<Vec<DeskKey>, Error> {
-        Ok(self.ground.data().desks.keys().cloned().collect())
+        Ok(self.ground.tables().desks.keys().cloned().collect())
     }
 
     async fn head(&self, desk: &DeskKey) -> Result<Option<(u64, u64)>, Error> {
@@ -192,8 +192,8 @@ impl Store for MemoryStore {
 
     async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
         let _one_at_a_time = self.ground.writing.lock().await;
-        let mut data = self.ground.data();
-        let kept = data.desks.get_mut(desk).ok_or_else(|| missing("desk head", desk))?;
+        let mut tables = self.ground.tables();
+        let kept = tables.desks.get_mut(desk).ok_or_else(|| missing("desk head", desk))?;
         kept.epoch += 1;
         Ok(kept.epoch)
     }
@@ -276,7 +276,7 @@ impl Store for MemoryStore {
     }
 
     async fn first_seq(&self, desk: &DeskKey, since: Time) -> Result<u64, Error> {
-        Ok(self.ground.data().desks.get(desk).map_or(1, |kept| kept.first_seq(since)))
+        Ok(self.ground.tables().desks.get(desk).map_or(1, |kept| kept.first_seq(since)))
     }
 
     async fn ticket_events(
@@ -297,8 +297,8 @@ impl Store for MemoryStore {
     }
 
     async fn due_before(&self, now: Time, limit: u32) -> Result<Vec<Due>, Error> {
-        let data = self.ground.data();
-        let passed = data.due.iter().take_while(|(due, ..)| *due <= now);
+        let tables = self.ground.tables();
+        let passed = tables.due.iter().take_while(|(due, ..)| *due <= now);
         let due = passed.take(limit as usize).map(|(_, desk, subject)| match subject {
             Subject::Ticket(ticket) => Due::Ticket(desk.clone(), *ticket),
             Subject::Agent(agent) => Due::Agent(desk.clone(), agent.clone()),
@@ -307,7 +307,7 @@ impl Store for MemoryStore {
     }
 
     async fn next_due(&self) -> Result<Option<Time>, Error> {
-        Ok(self.ground.data().due.first().map(|(due, ..)| *due))
+        Ok(self.ground.tables().due.first().map(|(due, ..)| *due))
     }
 
     fn incarnation(&self) -> u64 {
@@ -316,8 +316,8 @@ impl Store for MemoryStore {
 
     async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
         let _one_at_a_time = self.ground.writing.lock().await;
-        let mut data = self.ground.data();
-        let kept = data.desks.entry(desk.clone()).or_insert_with(|| Kept::empty(desk));
+        let mut tables = self.ground.tables();
+        let kept = tables.desks.entry(desk.clone()).or_insert_with(|| Kept::empty(desk));
         let row = kept.subscriptions.entry(connector.clone()).or_insert(Subscription { generation: 0, acked: 0 });
         row.generation += 1;
         Ok(*row)
@@ -329,9 +329,9 @@ impl Store for MemoryStore {
 
     async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
         let _one_at_a_time = self.ground.writing.lock().await;
-        let mut data = self.ground.data();
+        let mut tables = self.ground.tables();
         for (desk, connector, acked) in acks {
-            let kept = data.desks.entry(desk.clone()).or_insert_with(|| Kept::empty(&desk));
+            let kept = tables.desks.entry(desk.clone()).or_insert_with(|| Kept::empty(&desk));
             let row = kept.subscriptions.entry(connector).or_insert(Subscription { generation: 0, acked: 0 });
             row.acked = row.acked.max(acked);
         }
@@ -344,6 +344,6 @@ impl Store for MemoryStore {
 
     async fn retire(&self, dedup_before: Time, events_before: Time, limit: u32) -> Result<u64, Error> {
         let _one_at_a_time = self.ground.writing.lock().await;
-        Ok(self.ground.data().retire(dedup_before, events_before, limit))
+        Ok(self.ground.tables().retire(dedup_before, events_before, limit))
     }
 }

@@ -4,6 +4,7 @@
 //! would show. Every call of a port takes a seeded number of turns, sometimes time; it may fail before or after it did what it
 //! was asked to. The fuse counts these calls: where it ends, the replica's tasks are dropped, wherever each of them is.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use handoff::clock::Clock;
@@ -12,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::Notify;
 
+use super::pause;
 use super::trace::Trace;
 
 /// The two ports.
@@ -88,6 +90,11 @@ struct Sky {
     /// Until when each port is away.
     away: [Time; 2],
     faults: u32,
+    /// What becomes of the next calls of a name, whatever the climate.
+    script: BTreeMap<&'static str, VecDeque<Fate>>,
+    /// How long the next call of a name takes.
+    held: Option<(&'static str, Span)>,
+    wiped: bool,
 }
 
 /// What a call has before it.
@@ -101,7 +108,17 @@ struct Course {
 impl Weather {
     /// `climate: None`: nothing goes wrong any more.
     pub fn new(dice: StdRng, climate: Option<Climate>, clock: Clock, trace: Trace) -> Arc<Weather> {
-        let mut sky = Sky { dice, climate, fuse: None, dead: false, away: [Time::default(); 2], faults: 0 };
+        let mut sky = Sky {
+            dice,
+            climate,
+            fuse: None,
+            dead: false,
+            away: [Time::default(); 2],
+            faults: 0,
+            script: BTreeMap::new(),
+            held: None,
+            wiped: false,
+        };
         let most = climate.map_or(0, |climate| climate.fuse);
         sky.fuse = (most > 0).then(|| sky.dice.random_range(20..=most.max(21)));
         Arc::new(Weather { sky: Mutex::new(sky), killed: Notify::new(), clock, trace })
@@ -114,6 +131,21 @@ impl Weather {
         sky.fuse = None;
     }
 
+    /// Says what becomes of the next calls of this name.
+    pub fn script(&self, what: &'static str, fates: impl IntoIterator<Item = Fate>) {
+        self.sky().script.entry(what).or_default().extend(fates);
+    }
+
+    /// Has the next call of this name take so long.
+    pub fn hold(&self, what: &'static str, span: Span) {
+        self.sky().held = Some((what, span));
+    }
+
+    /// Has the index lose its memory with its next call.
+    pub fn wipe(&self) {
+        self.sky().wiped = true;
+    }
+
     /// How many calls did not go well.
     pub fn faults(&self) -> u32 {
         self.sky().faults
@@ -121,7 +153,7 @@ impl Weather {
 
     /// A call begins: it takes its turns and its time. Answers what becomes of it, and whether the port lost its memory.
     pub async fn begins(&self, port: Port, what: &'static str) -> (Fate, bool) {
-        let course = self.sky().course(port, self.clock.now());
+        let course = self.sky().course(port, what, self.clock.now());
         let Some(Course { fate, turns, wait, wiped }) = course else { return self.end_of_life().await };
         if fate != Fate::Well || wiped || wait > Span::from_millis(50) {
             self.trace.say(|| format!("{} {port:?} {what}: {fate:?} wiped {wiped} after {wait}", self.clock.now().0));
@@ -130,7 +162,7 @@ impl Weather {
             tokio::task::yield_now().await;
         }
         if wait > Span::ZERO {
-            self.clock.sleep(wait).await;
+            pause::until(&self.clock, self.clock.now() + wait).await;
         }
         (fate, wiped)
     }
@@ -164,11 +196,17 @@ impl Sky {
         (!self.dead).then(|| self.dice.random_range(0..3))
     }
 
-    fn course(&mut self, port: Port, now: Time) -> Option<Course> {
+    /// As the script has it; what it does not mention goes well.
+    fn scripted(&mut self, port: Port, what: &'static str, turns: u32) -> Course {
+        let fate = self.script.get_mut(what).and_then(VecDeque::pop_front).unwrap_or(Fate::Well);
+        let wait = self.held.take_if(|(held, _)| *held == what).map_or(Span::ZERO, |(_, span)| span);
+        let wiped = port == Port::Index && std::mem::take(&mut self.wiped);
+        Course { fate, turns, wait, wiped }
+    }
+
+    fn course(&mut self, port: Port, what: &'static str, now: Time) -> Option<Course> {
         let turns = self.turns()?;
-        let Some(climate) = self.climate else {
-            return Some(Course { fate: Fate::Well, turns, wait: Span::ZERO, wiped: false });
-        };
+        let Some(climate) = self.climate else { return Some(self.scripted(port, what, turns)) };
         let at = usize::from(port == Port::Index);
         if self.happens(climate.away) {
             self.away[at] = now + Span::from_millis(self.dice.random_range(200..4_000));

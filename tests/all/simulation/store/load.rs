@@ -9,12 +9,12 @@ use handoff::routing::workset::WorkingSet;
 use handoff::store::{DEDUP_DAYS, Loaded, Request};
 
 use super::rows::{waits_for, works_on};
-use super::{Data, Kept, Slip};
+use super::{Kept, Slip, Tables};
 
-pub fn batch(data: &Data, requests: &[Request], now: Time, slip: Slip) -> Loaded {
+pub fn batch(tables: &Tables, requests: &[Request], now: Time, slip: Slip) -> Loaded {
     let expired = now - Span::from_days(DEDUP_DAYS);
     let answer = |request: &Request| {
-        let found = request.dedup.as_ref().and_then(|key| data.answers.get(key));
+        let found = request.dedup.as_ref().and_then(|key| tables.answers.get(key));
         found.filter(|(_, at)| *at >= expired && !slip.forgets_answers).map(|(answer, _)| answer.clone())
     };
     let answers = requests.iter().map(answer).collect();
@@ -23,7 +23,7 @@ pub fn batch(data: &Data, requests: &[Request], now: Time, slip: Slip) -> Loaded
         named.entry(&request.desk).or_default().push(&request.roots);
     }
     let desks = named.into_iter().map(|(key, roots)| {
-        let set = data.desks.get(key).map_or_else(|| absent(key, &roots), |kept| closure(kept, &roots));
+        let set = tables.desks.get(key).map_or_else(|| absent(key, &roots), |kept| closure(kept, &roots));
         (key.clone(), set)
     });
     Loaded { desks: desks.collect(), answers, now }

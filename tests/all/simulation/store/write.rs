@@ -10,9 +10,9 @@ use handoff::domain::time::Time;
 use handoff::routing::workset::WorkingSet;
 use handoff::store::{Committed, Error, Loaded, PolicyRow, Work, route};
 
-use super::{Commit, Data, Kept, Slip, Subject, log, missing, rows};
+use super::{Commit, Kept, Slip, Subject, Tables, log, missing, rows};
 
-impl Data {
+impl Tables {
     pub fn write<T>(&mut self, loaded: &Loaded, work: Work<'_, T>, slip: Slip) -> Result<Committed<T>, Error> {
         let Work { changed, events, answers, value } = work;
         let mut by_desk: BTreeMap<DeskKey, Vec<Event>> = BTreeMap::new();
