@@ -330,7 +330,9 @@ impl Simulation {
         if !open.is_empty() {
             return Err(format!("I4: calls {open:?} were never answered"));
         }
+        // What is decided at this very moment reaches its readers a moment later.
         let log = self.ground.log(&desk_key());
+        pause::millis(engine.clock(), 500).await;
         for reader in &self.readers {
             readers::lock(reader).complete(&log)?;
         }
