@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test phases lint fmt
+.PHONY: help demo test phases long lint fmt
 
 PYTHON := target/clients/venv/bin/python
 BUF := target/clients/buf/node_modules/.bin/buf
@@ -55,6 +55,13 @@ phases:
 	$(call phase,demo,target/release/handoff demo | tail -40)
 	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10 --client-kills 10)
 	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
+
+# Each run begins elsewhere; a failure prints the command that repeats it.
+LONG := HANDOFF_PURE_CASES=3000 HANDOFF_DIFFERENTIAL_STEPS=400000 HANDOFF_SIMULATION_SEEDS=100000 HANDOFF_RACES=10000
+
+long: ## The long modes of the pure, differential, race and simulation tests: hours
+	$(LONG) cargo test $(CARGO_FLAGS) --test all -- --nocapture --test-threads 1 \
+		pure::sequences differential:: end_to_end::races simulation::
 
 lint: ## Formatting, clippy, rustdoc, buf and the house rules, without the other tests
 	scripts/prerequisites.sh

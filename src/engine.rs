@@ -7,6 +7,7 @@
 mod batch;
 pub mod call;
 mod desk;
+mod doubts;
 mod handle;
 mod past;
 mod rebuild;
@@ -25,19 +26,26 @@ use tokio::task::JoinSet;
 
 use crate::availability::{Ask, Availability, Reservation, Waiting as InLine};
 use crate::clock::Clock;
+use crate::domain::event::Actor;
 use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
 use crate::domain::requirement::Band;
 use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
-use crate::routing::command::NewTicket;
-use crate::routing::decide::plan;
+use crate::routing::command::{Command, NewTicket};
+use crate::routing::decide::{Decision, decide, plan};
+use crate::routing::reject::Reject;
+use crate::routing::workset::WorkingSet;
 use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
+use doubts::{Doubts, LostViews};
 use writer::{Job, Writer};
 
 pub use handle::{Lease, Waiting};
+
+/// How a command is decided.
+pub type Decide = fn(&WorkingSet<'_>, &Command, &Actor, Time) -> Result<Decision, Reject>;
 
 /// A handle; cheap to clone.
 pub struct Engine<S, A> {
@@ -55,6 +63,7 @@ struct Inner<S, A> {
     index: A,
     clock: Clock,
     entropy: Entropy,
+    decide: Decide,
     hub: Hub,
     /// The way to the writer; taken away when the engine stops.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
@@ -64,6 +73,8 @@ struct Inner<S, A> {
     suspects: Mutex<BTreeSet<(DeskKey, AgentId)>>,
     /// Sessions that the index named lost and the log has not ended yet, with their epochs.
     lost: Mutex<BTreeMap<(DeskKey, AgentNo), u64>>,
+    /// Views that the index was found not to have any more; the writer builds them again.
+    lost_views: LostViews,
     /// Acknowledgements that are not saved yet.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
     /// Held while they are saved.
@@ -102,6 +113,20 @@ impl<S: Store, A: Availability> Engine<S, A> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(store: S, index: A, clock: Clock, entropy: Entropy) -> Result<Engine<S, A>, Failure> {
+        Engine::deciding(store, index, clock, entropy, decide).await
+    }
+
+    /// [`Engine::start`] with other rules than `routing::decide`: the simulation takes a guard out of them and has to notice.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn deciding(
+        store: S,
+        index: A,
+        clock: Clock,
+        entropy: Entropy,
+        decide: Decide,
+    ) -> Result<Engine<S, A>, Failure> {
         let (sender, queue) = mpsc::channel(writer::QUEUE);
         let (stop, shutdown) = switch();
         let inner = Arc::new(Inner {
@@ -109,18 +134,20 @@ impl<S: Store, A: Availability> Engine<S, A> {
             index,
             clock,
             entropy,
+            decide,
             hub: Hub::default(),
             queue: Mutex::new(Some(sender)),
             desks: RwLock::default(),
             suspects: Mutex::default(),
             lost: Mutex::default(),
+            lost_views: LostViews::default(),
             acks: Mutex::default(),
             saving_acks: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),
             stop,
             broken: switch(),
         });
-        let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new() };
+        let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new(), doubts: Doubts::default() };
         writer.load().await?;
         let mut tasks = inner.tasks.lock().await;
         let alarm = Alarm { inner: inner.clone(), armed: true };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::Decide;
 use super::call::Call;
 use super::desk::{DeskChange, DeskState, Moved};
 use crate::availability::Reservation;
@@ -17,7 +18,7 @@ use crate::domain::requirement::Expertise;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::command::{Answer, Command, Proposed};
-use crate::routing::decide::decide;
+use crate::routing::decide::Decision;
 use crate::routing::evolve::evolve;
 use crate::routing::explain::{Choice, explain};
 use crate::routing::reject::Reject;
@@ -101,8 +102,14 @@ pub(super) struct Decided {
 }
 
 /// Decides the tasks one after another, each on what the ones before it left.
-pub(super) fn run<'a>(loaded: &'a Loaded, tasks: &[Task], states: &BTreeMap<DeskKey, DeskState>) -> Work<'a, Decided> {
+pub(super) fn run<'a>(
+    loaded: &'a Loaded,
+    tasks: &[Task],
+    states: &BTreeMap<DeskKey, DeskState>,
+    decide: Decide,
+) -> Work<'a, Decided> {
     let mut batch = Batch {
+        decide,
         loaded,
         states,
         layers: loaded.desks.iter().map(|(desk, rows)| (desk.clone(), rows.layer())).collect(),
@@ -118,6 +125,7 @@ pub(super) fn run<'a>(loaded: &'a Loaded, tasks: &[Task], states: &BTreeMap<Desk
 }
 
 struct Batch<'a, 's> {
+    decide: Decide,
     loaded: &'a Loaded,
     states: &'s BTreeMap<DeskKey, DeskState>,
     layers: BTreeMap<DeskKey, WorkingSet<'a>>,
@@ -200,11 +208,11 @@ impl<'a> Batch<'a, '_> {
     fn rehearse(&self, call: &Call) -> Verdict {
         let mut rows = self.layers.get(&call.desk).expect("the store loads every desk of the batch").layer();
         for _ in 0..=MAX_INTERNS {
-            let (decision, answers) = match guarded(&rows, &call.command, &call.actor, self.loaded.now) {
+            let (decision, answers) = match guarded(self.decide, &rows, &call.command, &call.actor, self.loaded.now) {
                 Ok(decision) => (decision, true),
                 Err(Verdict::NeedsIntern { lanes, groups }) => {
                     let intern = Command::Intern { lanes, groups };
-                    match guarded(&rows, &intern, &Actor::System, self.loaded.now) {
+                    match guarded(self.decide, &rows, &intern, &Actor::System, self.loaded.now) {
                         Ok(decision) => (decision, false),
                         Err(verdict) => return verdict,
                     }
@@ -222,7 +230,7 @@ impl<'a> Batch<'a, '_> {
     /// Decides and keeps what was decided.
     fn decide(&mut self, desk: &DeskKey, command: &Command, actor: &Actor) -> Verdict {
         let rows = self.layers.get_mut(desk).expect("the store loads every desk of the batch");
-        let decision = match guarded(rows, command, actor, self.loaded.now) {
+        let decision = match guarded(self.decide, rows, command, actor, self.loaded.now) {
             Ok(decision) => decision,
             Err(verdict) => return verdict,
         };
@@ -335,11 +343,12 @@ fn note(change: &mut DeskChange, rows: &WorkingSet<'_>, event: &Event) {
 }
 
 fn guarded(
+    decide: Decide,
     rows: &WorkingSet<'_>,
     command: &Command,
     actor: &Actor,
     now: Time,
-) -> Result<crate::routing::decide::Decision, Verdict> {
+) -> Result<Decision, Verdict> {
     // A decision that panics is a bug in a rule; the other commands of the batch have done nothing to deserve it.
     let outcome = catch_unwind(AssertUnwindSafe(|| decide(rows, command, actor, now)));
     match outcome {

@@ -8,7 +8,7 @@ use super::batch::{Outcome, Task};
 use super::call::{Call, Failure, Reply};
 use super::writer::{self, Job};
 use super::{Engine, Inner};
-use crate::availability::{Availability, Beat};
+use crate::availability::{self, Availability, Beat};
 use crate::clock::Clock;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, ConnectorId, DeskKey, TicketId};
@@ -103,8 +103,13 @@ impl<S: Store, A: Availability> Engine<S, A> {
         });
         let Some((epoch, named)) = named else { return Ok(vec![false; beats.len()]) };
         let known: Vec<Beat> = named.iter().flatten().copied().collect();
-        let away = |_| Failure::StoreAway { retry_after: writer::RETRY_AFTER };
-        let (renewed, reservations) = inner.index.beat(desk, epoch, &known, inner.clock.now()).await.map_err(away)?;
+        let beaten = inner.index.beat(desk, epoch, &known, inner.clock.now()).await;
+        let (renewed, reservations) = beaten.map_err(|error| {
+            if matches!(error, availability::Error::WrongEpoch { .. }) {
+                inner.lost_views.report(desk, epoch);
+            }
+            Failure::StoreAway { retry_after: writer::RETRY_AFTER }
+        })?;
         if let Some(queue) = inner.queue() {
             for reservation in reservations {
                 let task = Task::Propose { desk: desk.clone(), reservation };

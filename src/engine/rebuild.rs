@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::call::Failure;
-use super::desk::Followed;
+use super::desk::{DeskState, Followed};
 use crate::availability::{self, Availability, Change, PAGE, Reservation};
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, DeskKey, LegId, TicketId};
@@ -13,7 +13,7 @@ use crate::store::{Page, Store};
 
 /// A refused rebuild begins again with a new epoch, this often.
 const TRIES: u32 = 50;
-const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+pub(super) const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 const ROWS: u32 = 1_000;
 
 /// What a rebuilt view brings.
@@ -24,7 +24,7 @@ pub(super) struct Rebuilt {
 }
 
 impl<S: Store, A: Availability> Inner<S, A> {
-    /// Rebuilds a desk's view and its memory. Called by the writer alone, so nothing is committed meanwhile.
+    /// Rebuilds until it is done: at the start nothing else can be done before.
     pub(super) async fn rebuild(&self, desk: &DeskKey) -> Result<Rebuilt, Failure> {
         let mut tries = 0;
         loop {
@@ -40,21 +40,26 @@ impl<S: Store, A: Availability> Inner<S, A> {
         }
     }
 
-    async fn rebuild_once(&self, desk: &DeskKey) -> Result<Rebuilt, Failure> {
+    /// Builds a desk's memory and its view from what is stored. Called by the writer alone, so nothing is committed meanwhile.
+    pub(super) async fn rebuild_once(&self, desk: &DeskKey) -> Result<Rebuilt, Failure> {
         let store = |error| Failure::of_store(&error);
+        let Some(scope) = self.store.scope(desk).await.map_err(store)? else { return Ok(Rebuilt::default()) };
         let epoch = self.store.next_epoch(desk).await.map_err(store)?;
         let token = self.entropy.uuid().as_u128();
         let now = self.clock.now();
         self.index.begin(desk, epoch, token, now).await.map_err(index)?;
         let (head, _) = self.store.head(desk).await.map_err(store)?.unwrap_or((0, 0));
         let agents = self.every_agent(desk).await?;
-        let first = self.with_desk_mut(desk, |state| {
+        let first = {
+            let mut desks = self.desks_mut();
+            let state = desks.entry(desk.clone()).or_insert_with(|| DeskState::new(scope.clone(), head, epoch));
+            state.scope = scope;
             state.head = head;
             state.epoch = epoch;
             state.load(agents)
-        });
+        };
         let mut pages = 0;
-        for change in split(first.unwrap_or_default()) {
+        for change in split(first) {
             self.index.load(desk, token, pages, change, now).await.map_err(index)?;
             pages += 1;
         }

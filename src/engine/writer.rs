@@ -13,6 +13,7 @@ use super::Inner;
 use super::batch::{self, Decided, MAX_INTERNS, Outcome, Task, Verdict};
 use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
+use super::doubts::{Doubt, Doubts};
 use super::rebuild::Rebuilt;
 use super::tables::Wanted;
 use crate::availability::{Advanced, Ask, Availability, Reservation};
@@ -62,6 +63,7 @@ pub(super) struct Writer<S, A> {
     pub queue: mpsc::Receiver<Job>,
     /// What follows from the batches before: first in line.
     pub own: VecDeque<Job>,
+    pub doubts: Doubts,
 }
 
 impl<S: Store, A: Availability> Writer<S, A> {
@@ -70,19 +72,30 @@ impl<S: Store, A: Availability> Writer<S, A> {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
         let mut retired_at = self.inner.clock.now();
         loop {
+            self.dispel_doubts().await;
             jobs.extend(self.own.drain(..self.own.len().min(MAX_BATCH)));
-            if jobs.is_empty() {
-                if self.queue.recv_many(&mut jobs, MAX_BATCH).await == 0 {
-                    return;
-                }
-            } else {
+            if !jobs.is_empty() {
                 self.take_waiting(&mut jobs);
+            } else if !self.wait(&mut jobs).await {
+                return;
             }
-            self.turn(std::mem::take(&mut jobs)).await;
+            if !jobs.is_empty() {
+                self.turn(std::mem::take(&mut jobs)).await;
+            }
             if self.inner.clock.now() - retired_at >= RETIRE_EVERY {
                 retired_at = self.inner.clock.now();
                 self.retire_idle().await;
             }
+        }
+    }
+
+    /// Until there is something to do: a job, or a doubt. `false`: nobody can send a job any more.
+    async fn wait(&mut self, jobs: &mut Vec<Job>) -> bool {
+        tokio::select! {
+            biased;
+            count = self.queue.recv_many(jobs, MAX_BATCH) => count > 0,
+            () = self.inner.lost_views.notified() => true,
+            () = self.inner.clock.real_sleep(self.doubts.rest(self.inner.clock.uptime())), if self.doubts.any() => true,
         }
     }
 
@@ -112,14 +125,20 @@ impl<S: Store, A: Availability> Writer<S, A> {
 
     /// Decides and commits; memory, the index and the streams follow.
     pub(super) async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
-        let requests = tasks.iter().map(|task| self.request(task)).collect();
+        let requests: Vec<Request> = tasks.iter().map(|task| self.request(task)).collect();
+        let desks: BTreeSet<DeskKey> = requests.iter().map(|request| request.desk.clone()).collect();
         let inner = self.inner.clone();
-        let committed =
-            self.inner.store.transact(requests, move |loaded| batch::run(loaded, &tasks, &inner.read_desks())).await;
+        let committed = self
+            .inner
+            .store
+            .transact(requests, move |loaded| batch::run(loaded, &tasks, &inner.read_desks(), inner.decide))
+            .await;
         match committed {
             Ok(committed) => Ok(self.settle(committed).await),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a batch was not committed");
+                // Or it was, and nobody heard of it.
+                desks.into_iter().for_each(|desk| self.doubts.raise(desk, Doubt::Head));
                 Err(Failure::of_store(&error))
             }
         }
@@ -179,13 +198,21 @@ impl<S: Store, A: Availability> Writer<S, A> {
     async fn settle(&mut self, committed: Committed<Decided>) -> Vec<Verdict> {
         let Committed { value: decided, entries, desks, now } = committed;
         let Decided { verdicts, mut changes, refused } = decided;
+        let appended: BTreeMap<DeskKey, u64> =
+            entries.iter().map(|(desk, entries)| (desk.clone(), entries.len() as u64)).collect();
         let rows = log_rows(&changes, entries);
         for (desk, scope, head) in desks {
             let changed = changes.remove(&desk).unwrap_or_default();
-            let known = self.follow(&desk, changed, scope.clone(), head, now).await;
-            if let Some(scope) = scope.filter(|_| !known) {
-                self.inner.desks_mut().insert(desk.clone(), DeskState::new(scope, head, 0));
-                self.rebuild(&desk).await;
+            let before = head - appended.get(&desk).copied().unwrap_or(0);
+            match self.inner.with_desk(&desk, |state| state.head) {
+                Some(known) if known == before => self.follow(&desk, changed, scope, head, now).await,
+                // A commit of which nobody heard lies in between: its rows are read with all others.
+                Some(known) => {
+                    tracing::warn!(desk = %desk.desk, known, before, "a commit of unknown outcome was carried out");
+                    self.rebuild(&desk).await;
+                }
+                None if scope.is_some() => self.rebuild(&desk).await,
+                None => {}
             }
         }
         self.free(refused).await;
@@ -195,22 +222,16 @@ impl<S: Store, A: Availability> Writer<S, A> {
         verdicts
     }
 
-    /// Moves memory and the index over a desk's commit. `false`: the desk is not known yet.
-    async fn follow(
-        &mut self,
-        desk: &DeskKey,
-        changed: DeskChange,
-        scope: Option<Scope>,
-        head: u64,
-        now: Time,
-    ) -> bool {
+    /// Moves memory and the index over a desk's commit.
+    async fn follow(&mut self, desk: &DeskKey, changed: DeskChange, scope: Option<Scope>, head: u64, now: Time) {
         let followed = self.inner.with_desk_mut(desk, |state| {
             let from = state.head;
             let followed = state.follow(changed, scope, head, now);
             (from, state.epoch, followed)
         });
-        let Some((from, epoch, followed)) = followed else { return false };
-        if head > from {
+        let Some((from, epoch, followed)) = followed else { return };
+        // A view that is known to be lost is built anew in its time.
+        if head > from && !self.doubts.of(desk) {
             match self.inner.index.advance(desk, epoch, from, head, followed.change, now).await {
                 Ok(Advanced::Applied { reservations, .. }) => self.propose(desk, reservations),
                 Ok(Advanced::Passed) => {}
@@ -228,7 +249,6 @@ impl<S: Store, A: Availability> Writer<S, A> {
         if followed.relane {
             self.relane(desk).await;
         }
-        true
     }
 
     fn propose(&mut self, desk: &DeskKey, reservations: Vec<Reservation>) {
@@ -298,14 +318,19 @@ impl<S: Store, A: Availability> Writer<S, A> {
         wanted
     }
 
-    async fn rebuild(&mut self, desk: &DeskKey) {
-        match self.inner.rebuild(desk).await {
+    /// Builds the desk's memory and view anew. Where that fails, a doubt is left, and calls go on: what is created meanwhile
+    /// waits.
+    pub(super) async fn rebuild(&mut self, desk: &DeskKey) {
+        match self.inner.rebuild_once(desk).await {
             Ok(Rebuilt { reservations, to_diagnose }) => {
+                self.doubts.dispel(desk);
                 self.propose(desk, reservations);
                 self.diagnose(desk, to_diagnose);
             }
-            // The next commit finds the view of another epoch, and tries again.
-            Err(failure) => tracing::error!(desk = %desk.desk, %failure, "the availability view could not be rebuilt"),
+            Err(failure) => {
+                tracing::error!(desk = %desk.desk, %failure, "the availability view could not be rebuilt");
+                self.doubts.raise(desk.clone(), Doubt::View);
+            }
         }
     }
 }
@@ -340,8 +365,6 @@ impl<S: Store, A: Availability> Writer<S, A> {
             Failure::of_store(&error)
         };
         for desk in self.inner.store.all_desks().await.map_err(store)? {
-            let Some(scope) = self.inner.store.scope(&desk).await.map_err(store)? else { continue };
-            self.inner.desks_mut().insert(desk.clone(), DeskState::new(scope, 0, 0));
             let Rebuilt { reservations, to_diagnose } = self.inner.rebuild(&desk).await?;
             self.propose(&desk, reservations);
             self.diagnose(&desk, to_diagnose);

@@ -12,12 +12,15 @@ mod reads;
 mod upkeep;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use handoff::clock::Clock;
+use handoff::domain::time::Span;
 use handoff::store::sqlite::SqliteStore;
 use handoff::store::{Error, Store};
 
+use crate::simulation::store::{Ground, MemoryStore, Slip};
 use harness::START;
 
 /// A place where a kind of store keeps things: empty at first, opened as often as wanted.
@@ -58,6 +61,22 @@ impl Place for Directory {
     }
 }
 
+impl Place for Arc<Ground> {
+    type Store = MemoryStore;
+
+    fn empty() -> Arc<Ground> {
+        Ground::new(Slip::default(), START.micros().unsigned_abs())
+    }
+
+    async fn open(&self) -> MemoryStore {
+        MemoryStore::open(self.clone(), Clock::starting_at(START, 1), Span::ZERO)
+    }
+
+    async fn close(store: MemoryStore) {
+        drop(store);
+    }
+}
+
 macro_rules! conformance {
     ($($module:ident: $($behaviour:ident)*;)*) => {
         mod sqlite {
@@ -65,6 +84,15 @@ macro_rules! conformance {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
                     super::$module::$behaviour::<super::Directory>().await;
+                }
+            )*)*
+        }
+
+        mod memory {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::$module::$behaviour::<std::sync::Arc<super::Ground>>().await;
                 }
             )*)*
         }

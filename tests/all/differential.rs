@@ -33,11 +33,15 @@ const ENOUGH: u32 = 200;
 fn the_index_answers_as_the_oracle_does_and_strands_no_pair() {
     let steps = setting("HANDOFF_DIFFERENTIAL_STEPS").unwrap_or(25_000);
     let seed = setting("HANDOFF_DIFFERENTIAL_SEED").unwrap_or(0x5eed);
+    let test = "differential::the_index_answers_as_the_oracle_does_and_strands_no_pair";
+    let again = format!(
+        "HANDOFF_DIFFERENTIAL_SEED={seed} HANDOFF_DIFFERENTIAL_STEPS={steps} cargo test --release --test all {test}"
+    );
     let mut reached: BTreeMap<&str, u32> = BTreeMap::new();
     // Several short runs reach more than a long one: each begins with another world.
     for (run, size) in [SMALL, NARROW, SMALL, WIDE].into_iter().cycle().take(12).enumerate() {
         let steps = if size == WIDE { steps / 40 } else { steps / 10 };
-        for (branch, count) in compare(seed + run as u64, steps, size).0 {
+        for (branch, count) in compare(seed + run as u64, steps, size, &again).0 {
             *reached.entry(branch).or_default() += count;
         }
     }
@@ -50,7 +54,8 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-fn compare(seed: u64, steps: u64, size: Size) -> Reached {
+/// `again` is the command that repeats the whole run.
+fn compare(seed: u64, steps: u64, size: Size, again: &str) -> Reached {
     let desk = DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("main").expect("valid") };
     let index = MemoryIndex::default();
     let mut oracle = Oracle::default();
@@ -64,7 +69,7 @@ fn compare(seed: u64, steps: u64, size: Size) -> Reached {
         last.drain(..last.len().saturating_sub(4));
         let step = last.back().expect("just pushed");
         let (expected, made) = on_oracle(&mut oracle, step, now);
-        let place = || format!("seed {seed}, step {at} of {size:?}, after {last:?}");
+        let place = || format!("seed {seed}, step {at} of {size:?}, after {last:?}\n{again}");
         let answer = on_index(&index, &desk, step, now);
         assert_eq!(answer, expected, "another answer (left: index) with {}", place());
         generator.remember(made);

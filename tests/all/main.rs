@@ -9,5 +9,6 @@ mod engine;
 mod harness;
 mod moves;
 mod pure;
+mod simulation;
 mod streams;
 mod tidy;

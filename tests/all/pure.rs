@@ -2,9 +2,9 @@
 //! invariants checked after each.
 
 mod agents;
-mod checks;
-mod commands;
-mod desk;
+pub mod checks;
+pub mod commands;
+pub mod desk;
 mod endings;
 mod exclusions;
 mod fallback;
@@ -14,4 +14,4 @@ mod offers;
 mod sequences;
 mod tickets;
 mod updates;
-mod world;
+pub mod world;

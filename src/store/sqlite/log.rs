@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, SqlitePool};
 
 use super::rows::{self, Logged};
 use super::{reads, statements};
@@ -27,12 +28,31 @@ type Row = (
     Option<String>,
 );
 
-/// Channels and kinds as the statements take them: lists, or null for all.
-fn filters(selection: &Selection) -> Result<(Option<String>, Option<String>), Error> {
+/// A statement over what a reader selects: the one for its connector, or the one for all, with what both take, in order: the
+/// desk, the numbers that bound it, channels and kinds as lists (null for all), the limit, the connector.
+fn selecting(
+    [of_connector, of_desk]: [&'static str; 2],
+    desk: &DeskKey,
+    selection: &Selection,
+    bounds: &[u64],
+    limit: Option<u32>,
+) -> Result<(&'static str, SqliteArguments), Error> {
     let words: Vec<&str> = selection.channels.iter().copied().map(Channel::word).collect();
     let channels = (!words.is_empty()).then(|| rows::to_json("channels", &words)).transpose()?;
     let kinds = (!selection.kinds.is_empty()).then(|| rows::to_json("kinds", &selection.kinds)).transpose()?;
-    Ok((channels, kinds))
+    let mut arguments = SqliteArguments::default();
+    let bind = || -> Result<(), sqlx::error::BoxDynError> {
+        arguments.add(desk.tenant.as_str())?;
+        arguments.add(desk.desk.as_str())?;
+        bounds.iter().try_for_each(|bound| arguments.add(rows::signed(*bound)))?;
+        arguments.add(channels)?;
+        arguments.add(kinds)?;
+        limit.iter().try_for_each(|limit| arguments.add(i64::from(*limit)))?;
+        selection.connector.iter().try_for_each(|connector| arguments.add(connector.as_str()))
+    };
+    bind().map_err(|error| rows::corrupt("selection", error))?;
+    let statement = if selection.connector.is_some() { of_connector } else { of_desk };
+    Ok((statement, arguments))
 }
 
 pub(super) async fn after(
@@ -46,23 +66,9 @@ pub(super) async fn after(
     if head <= after {
         return Ok((Vec::new(), head));
     }
-    let (channels, kinds) = filters(selection)?;
-    let statement = match selection.connector {
-        Some(_) => statements::LOG_OF_CONNECTOR,
-        None => statements::LOG_OF_DESK,
-    };
-    let mut query = sqlx::query_as(statement)
-        .bind(desk.tenant.as_str())
-        .bind(desk.desk.as_str())
-        .bind(rows::signed(after))
-        .bind(rows::signed(head))
-        .bind(channels)
-        .bind(kinds)
-        .bind(i64::from(limit));
-    if let Some(connector) = &selection.connector {
-        query = query.bind(connector.as_str());
-    }
-    let found: Vec<Row> = query.fetch_all(pool).await?;
+    let both = [statements::LOG_OF_CONNECTOR, statements::LOG_OF_DESK];
+    let (statement, arguments) = selecting(both, desk, selection, &[after, head], Some(limit))?;
+    let found: Vec<Row> = sqlx::query_as_with(statement, arguments).fetch_all(pool).await?;
     let found: Result<Vec<LogRow>, Error> = found.into_iter().map(log_row).collect();
     Ok((found?, head))
 }
@@ -86,23 +92,9 @@ pub(super) async fn pending(
     most: u32,
 ) -> Result<(u32, Option<Time>), Error> {
     let head = reads::head(pool, desk).await?.map_or(0, |(head, _)| head);
-    let (channels, kinds) = filters(selection)?;
-    let statement = match selection.connector {
-        Some(_) => statements::PENDING_OF_CONNECTOR,
-        None => statements::PENDING_OF_DESK,
-    };
-    let mut query = sqlx::query_as(statement)
-        .bind(desk.tenant.as_str())
-        .bind(desk.desk.as_str())
-        .bind(rows::signed(after))
-        .bind(rows::signed(head))
-        .bind(channels)
-        .bind(kinds)
-        .bind(i64::from(most));
-    if let Some(connector) = &selection.connector {
-        query = query.bind(connector.as_str());
-    }
-    let (count, oldest): (i64, Option<i64>) = query.fetch_one(pool).await?;
+    let both = [statements::PENDING_OF_CONNECTOR, statements::PENDING_OF_DESK];
+    let (statement, arguments) = selecting(both, desk, selection, &[after, head], Some(most))?;
+    let (count, oldest): (i64, Option<i64>) = sqlx::query_as_with(statement, arguments).fetch_one(pool).await?;
     Ok((rows::unsigned("count of decisions", count)?, oldest.map(Time)))
 }
 
@@ -112,21 +104,9 @@ pub(super) async fn last_matching(
     selection: &Selection,
     upto: u64,
 ) -> Result<u64, Error> {
-    let (channels, kinds) = filters(selection)?;
-    let statement = match selection.connector {
-        Some(_) => statements::LAST_OF_CONNECTOR,
-        None => statements::LAST_OF_DESK,
-    };
-    let mut query = sqlx::query_as(statement)
-        .bind(desk.tenant.as_str())
-        .bind(desk.desk.as_str())
-        .bind(rows::signed(upto))
-        .bind(channels)
-        .bind(kinds);
-    if let Some(connector) = &selection.connector {
-        query = query.bind(connector.as_str());
-    }
-    let found: Option<(i64,)> = query.fetch_optional(pool).await?;
+    let both = [statements::LAST_OF_CONNECTOR, statements::LAST_OF_DESK];
+    let (statement, arguments) = selecting(both, desk, selection, &[upto], None)?;
+    let found: Option<(i64,)> = sqlx::query_as_with(statement, arguments).fetch_optional(pool).await?;
     found.map_or(Ok(0), |(seq,)| rows::unsigned("seq", seq))
 }
 

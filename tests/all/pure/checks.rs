@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use handoff::domain::agent::Agent;
 use handoff::domain::event::{Body, Event};
-use handoff::domain::id::AgentId;
+use handoff::domain::id::{AgentId, TicketId};
 use handoff::domain::leg::{Leg, LegState};
 use handoff::domain::offer::OfferState;
 use handoff::domain::requirement::{Channel, Pool};
@@ -23,7 +23,7 @@ macro_rules! hold {
     };
 }
 
-type Checked = Result<(), String>;
+pub type Checked = Result<(), String>;
 
 /// What an event must find before it is applied.
 pub fn before_event(ws: &WorkingSet<'_>, event: &Event) -> Checked {
@@ -41,31 +41,52 @@ pub fn before_event(ws: &WorkingSet<'_>, event: &Event) -> Checked {
 }
 
 pub fn after_command(world: &World, before: &Before, events: &[Event]) -> Checked {
-    for agent in world.ws.agents.own().values() {
-        capacity(world, before, agent)?;
+    let mut counts: BTreeMap<TicketId, u64> = BTreeMap::new();
+    for ticket in events.iter().filter_map(|event| event.ticket) {
+        *counts.entry(ticket).or_default() += 1;
     }
+    let mut concerned: BTreeSet<&AgentId> = BTreeSet::new();
     for ticket in world.tickets() {
-        let mine = events.iter().filter(|event| event.ticket == Some(ticket.id)).count() as u64;
         let known = before.tickets.get(&ticket.id);
+        let mine = counts.get(&ticket.id).copied().unwrap_or(0);
         hold!(ticket.ver == known.map_or(0, |row| row.ver) + mine, "the ticket's version is not dense: {ticket:?}");
-        if mine == 0 {
-            continue;
+        if mine > 0 {
+            row(ticket, known.map(Arc::as_ref))?;
+            concerned.extend(ticket.concerned_agents());
+            concerned.extend(known.iter().flat_map(|row| row.concerned_agents()));
         }
-        numbers(ticket, known.map(Arc::as_ref))?;
-        one_holder(ticket)?;
-        state(ticket)?;
-        no_limbo(ticket)?;
-        let due = deadline(ticket);
-        hold!(ticket.next_due_at == due, "next_due_at is {:?}, not {due:?}: {ticket:?}", ticket.next_due_at);
     }
-    conversations(world)
+    // Of the others neither the row nor any work has changed.
+    for agent in world.ws.agents.own().values() {
+        let same = before.agents.get(&agent.id).is_some_and(|known| Arc::ptr_eq(known, agent));
+        if !same || concerned.contains(&agent.id) {
+            capacity(world, before, agent)?;
+        }
+    }
+    conversations(&world.ws)
 }
 
-/// I2: what is booked follows from legs and offers, and no booking went past the capacity in force.
+/// A ticket's row after a transaction.
+pub fn row(ticket: &Ticket, known: Option<&Ticket>) -> Checked {
+    numbers(ticket, known)?;
+    one_holder(ticket)?;
+    state(ticket)?;
+    no_limbo(ticket)?;
+    let due = deadline(ticket);
+    hold!(ticket.next_due_at == due, "next_due_at is {:?}, not {due:?}: {ticket:?}", ticket.next_due_at);
+    Ok(())
+}
+
 fn capacity(world: &World, before: &Before, agent: &Agent) -> Checked {
+    booked(world.tickets(), agent)?;
+    before.agents.get(&agent.id).map_or(Ok(()), |known| within(known, agent))
+}
+
+/// I2: what is booked follows from legs and offers.
+pub fn booked<'a>(tickets: impl Iterator<Item = &'a Arc<Ticket>>, agent: &Agent) -> Checked {
     let mut held: BTreeMap<Channel, u16> = BTreeMap::new();
     let mut used: BTreeMap<Pool, u16> = BTreeMap::new();
-    for ticket in world.tickets() {
+    for ticket in tickets {
         for leg in ticket.open_legs() {
             let working = matches!(leg.state, LegState::Connecting | LegState::Active | LegState::Wrapping);
             let mine = working && leg.agent.as_ref() == Some(&agent.id);
@@ -81,7 +102,11 @@ fn capacity(world: &World, before: &Before, agent: &Agent) -> Checked {
         let expected = used.get(&pool).copied().unwrap_or(0);
         hold!(agent.used(pool) == expected, "{} uses {} of {pool:?}, not {expected}", agent.id, agent.used(pool));
     }
-    let Some(known) = before.agents.get(&agent.id) else { return Ok(()) };
+    Ok(())
+}
+
+/// I2: no booking went past the capacity in force.
+pub fn within(known: &Agent, agent: &Agent) -> Checked {
     for pool in [Pool::Live, Pool::Deferred] {
         let rose = agent.used(pool) > known.used(pool);
         hold!(!rose || agent.used(pool) <= agent.profile.pool(pool), "booked past the pool: {agent:?}");
@@ -91,7 +116,7 @@ fn capacity(world: &World, before: &Before, agent: &Agent) -> Checked {
         hold!(!rose || agent.held(channel) <= agent.profile.max(channel), "booked past the limit: {agent:?}");
     }
     hold!(agent.ver >= known.ver, "an agent's version fell");
-    let changed = agent != known.as_ref();
+    let changed = agent != known;
     hold!(!changed || agent.ver > known.ver, "an agent's row changed under the same version: {agent:?}");
     Ok(())
 }
@@ -179,7 +204,7 @@ fn waits_well(ticket: &Ticket, leg: &Leg) -> bool {
 }
 
 /// The next deadline, worked out from the specification's list.
-fn deadline(ticket: &Ticket) -> Option<Time> {
+pub fn deadline(ticket: &Ticket) -> Option<Time> {
     let mut due = Vec::new();
     match ticket.state {
         TicketState::Open => due.extend(ticket.schedule_time),
@@ -206,20 +231,16 @@ fn deadline(ticket: &Ticket) -> Option<Time> {
 }
 
 /// A conversation key is held by exactly one open ticket, or free.
-fn conversations(world: &World) -> Checked {
+pub fn conversations(rows: &WorkingSet<'_>) -> Checked {
     let mut expected = BTreeMap::new();
-    for ticket in world.tickets().filter(|ticket| ticket.state.is_open()) {
+    for ticket in rows.tickets.own().values().filter(|ticket| ticket.state.is_open()) {
         for key in &ticket.content.conversation_keys {
             let earlier = expected.insert((ticket.connector.clone(), key.clone()), ticket.id);
             hold!(earlier.is_none(), "two open tickets hold the key {key}");
         }
     }
-    let held = world
-        .ws
-        .conversations
-        .own()
-        .iter()
-        .filter_map(|(key, held)| Some((key.clone(), held.as_ref().as_ref().copied()?)));
+    let held =
+        rows.conversations.own().iter().filter_map(|(key, held)| Some((key.clone(), held.as_ref().as_ref().copied()?)));
     let held: BTreeMap<_, _> = held.collect();
     hold!(held == expected, "conversation keys are held by {held:?}, not {expected:?}");
     Ok(())
@@ -227,13 +248,17 @@ fn conversations(world: &World) -> Checked {
 
 /// Folding the log from nothing gives the rows, text columns apart.
 pub fn folds(world: &World) -> Checked {
-    let folded = fold(&world.log, &world.ws.key);
-    for (id, ticket) in world.ws.tickets.own() {
+    fold_to(&fold(&world.log, &world.ws.key), &world.ws)
+}
+
+/// What the log was folded to is what the rows are.
+pub fn fold_to(folded: &WorkingSet<'_>, rows: &WorkingSet<'_>) -> Checked {
+    for (id, ticket) in rows.tickets.own() {
         let again = folded.tickets.get(id).ok_or("a ticket is not in the log")?;
         let plain = Ticket { content: Arc::new(Content::default()), ..ticket.as_ref().clone() };
         let again = Ticket { content: Arc::new(Content::default()), ..again.as_ref().clone() };
         hold!(again == plain, "folding gives another ticket:\n{again:?}\n{plain:?}");
     }
-    hold!(folded.agents.own() == world.ws.agents.own(), "folding gives other agents");
+    hold!(folded.agents.own() == rows.agents.own(), "folding gives other agents");
     Ok(())
 }

@@ -12,17 +12,42 @@ use handoff::domain::requirement::{Channel, Requirement, Strategy};
 use handoff::domain::ticket::{
     Axis, CancelReason, EscalationReason, Infeasibility, OnUnavailable, Release, Target, Ticket,
 };
-use handoff::domain::time::Span;
+use handoff::domain::time::{Span, Time};
 use handoff::routing::command::{
     AssignMode, Command, ConnectorPatch, Missing, NewEscalation, NewResolution, NewTransfer, ProfilePatch, Proposed,
     SessionMode, TicketPatch, Timing,
 };
 use handoff::routing::lanes::lane_key;
+use handoff::routing::workset::WorkingSet;
 
 use super::desk::{self, connector_id, euros, need, queue_id};
-use super::world::{World, new_ticket, record, start_session, ticket_id};
+use super::world::{new_ticket, record, start_session, ticket_id};
 
 pub type Bytes = [u8; 4];
+
+/// What a client sees that chooses what to ask for next.
+pub struct Scene<'a> {
+    pub rows: &'a WorkingSet<'static>,
+    pub now: Time,
+    /// How many were asked for before: in the names of new tickets.
+    pub nth: usize,
+    /// Policies that are put into force, the first one more rarely.
+    pub policies: [&'static str; 2],
+}
+
+impl Scene<'_> {
+    fn tickets(&self) -> impl Iterator<Item = &Arc<Ticket>> {
+        self.rows.tickets.own().values()
+    }
+
+    fn ticket(&self, id: TicketId) -> &Ticket {
+        self.rows.tickets.get(&id).expect("a ticket")
+    }
+
+    fn leg(&self, id: LegId) -> &Leg {
+        self.ticket(id.ticket).leg(id.leg).expect("a leg")
+    }
+}
 
 fn pick<T: Clone>(from: &[T], by: u8) -> Option<T> {
     (!from.is_empty()).then(|| from[usize::from(by) % from.len()].clone())
@@ -37,30 +62,30 @@ fn words(text: &str) -> Arc<str> {
 }
 
 /// The command that these bytes mean now; `None`: time passes instead.
-pub fn command(world: &World, [op, a, b, c]: Bytes) -> Option<Command> {
+pub fn command(scene: &Scene<'_>, [op, a, b, c]: Bytes) -> Option<Command> {
     match op {
-        0..30 => Some(create(world, a, b, c)),
-        30..80 => Some(sensible_proposal(world, a, b, c).unwrap_or_else(|| create(world, a, b, c))),
-        80..86 => wild_proposal(world, a, b, c),
-        86..128 => answer(world, a, b, c),
-        128..136 => end(world, a, b, c),
+        0..30 => Some(create(scene, a, b, c)),
+        30..80 => Some(sensible_proposal(scene, a, b, c).unwrap_or_else(|| create(scene, a, b, c))),
+        80..86 => wild_proposal(scene, a, b, c),
+        86..128 => answer(scene, a, b, c),
+        128..136 => end(scene, a, b, c),
         136..164 => None,
-        164..180 => Some(agent_command(world, a, b, c)),
+        164..180 => Some(agent_command(scene, a, b, c)),
         180..184 => Some(profile_command(a, b, c)),
-        184..188 => desk_command(world, a, b, c),
-        188..194 => engine_command(world, a, b, c),
-        194..206 => Some(transfer(world, a, b, c)),
-        206..216 => Some(escalate(world, a, b, c)),
-        216..=255 => Some(ticket_command(world, op, a, b, c)),
+        184..188 => desk_command(scene, a, b, c),
+        188..194 => engine_command(scene, a, b, c),
+        194..206 => Some(transfer(scene, a, b, c)),
+        206..216 => Some(escalate(scene, a, b, c)),
+        216..=255 => Some(ticket_command(scene, op, a, b, c)),
     }
 }
 
 /// How far the clock goes: to a deadline, just before it, just after it, or anywhere.
-pub fn span(world: &World, a: u8, b: u8) -> Span {
-    let dues: Vec<_> = world.tickets().filter_map(|row| row.next_due_at).collect();
+pub fn span(scene: &Scene<'_>, a: u8, b: u8) -> Span {
+    let dues: Vec<_> = scene.tickets().filter_map(|row| row.next_due_at).collect();
     let dues: Vec<_> =
-        dues.into_iter().chain(world.ws.agents.own().values().filter_map(|row| row.next_due_at)).collect();
-    let next = dues.iter().min().map(|due| *due - world.now);
+        dues.into_iter().chain(scene.rows.agents.own().values().filter_map(|row| row.next_due_at)).collect();
+    let next = dues.iter().min().map(|due| *due - scene.now);
     let to = match a % 8 {
         0 | 1 => next,
         2 => next.map(|span| span - Span(1)),
@@ -73,8 +98,8 @@ pub fn span(world: &World, a: u8, b: u8) -> Span {
     to.unwrap_or(Span::from_secs(1)).max(Span::ZERO)
 }
 
-fn any_ticket(world: &World, by: u8) -> TicketId {
-    let all: Vec<&Arc<Ticket>> = world.tickets().collect();
+fn any_ticket(scene: &Scene<'_>, by: u8) -> TicketId {
+    let all: Vec<&Arc<Ticket>> = scene.tickets().collect();
     // Mostly an open one; one in sixteen is unknown.
     if by % 16 == 15 {
         return ticket_id("unknown");
@@ -91,13 +116,13 @@ fn any_agent(by: u8) -> AgentId {
     pick(&all, by).expect("there are agents")
 }
 
-fn legs(world: &World, wanted: impl Fn(&Leg) -> bool) -> Vec<LegId> {
-    let all = world.tickets().flat_map(|ticket| ticket.legs.iter().map(move |leg| (ticket.id, leg)));
+fn legs(scene: &Scene<'_>, wanted: impl Fn(&Leg) -> bool) -> Vec<LegId> {
+    let all = scene.tickets().flat_map(|ticket| ticket.legs.iter().map(move |leg| (ticket.id, leg)));
     all.filter(|(_, leg)| wanted(leg)).map(|(ticket, leg)| LegId { ticket, leg: leg.n }).collect()
 }
 
-fn offers(world: &World, wanted: impl Fn(&Offer) -> bool) -> Vec<Offer> {
-    let all = world.tickets().flat_map(|ticket| &ticket.legs).flat_map(|leg| &leg.offers);
+fn offers(scene: &Scene<'_>, wanted: impl Fn(&Offer) -> bool) -> Vec<Offer> {
+    let all = scene.tickets().flat_map(|ticket| &ticket.legs).flat_map(|leg| &leg.offers);
     all.filter(|offer| wanted(offer)).cloned().collect()
 }
 
@@ -118,8 +143,8 @@ fn any_need(by: u8) -> Requirement {
     Requirement { queue, ..base }
 }
 
-fn create(world: &World, a: u8, b: u8, c: u8) -> Command {
-    let name = if a.is_multiple_of(16) { "t0".to_owned() } else { format!("t{}", world.trace.len()) };
+fn create(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Command {
+    let name = if a.is_multiple_of(16) { "t0".to_owned() } else { format!("t{}", scene.nth) };
     let mut new = new_ticket(&name, one(Channel::ALL, a / 16));
     new.requirement = any_need(b);
     // Mostly one that serves the channel.
@@ -129,31 +154,31 @@ fn create(world: &World, a: u8, b: u8, c: u8) -> Command {
     if c.is_multiple_of(5) {
         new.preferred = vec![any_agent(c / 5)];
     }
-    new.schedule_time = (c % 13 == 7).then(|| world.now + Span::from_mins(i64::from(b)));
-    new.arrival_time = (c % 7 == 3).then(|| world.now - Span::from_hours(i64::from(b)));
+    new.schedule_time = (c % 13 == 7).then(|| scene.now + Span::from_mins(i64::from(b)));
+    new.arrival_time = (c % 7 == 3).then(|| scene.now - Span::from_hours(i64::from(b)));
     if b.is_multiple_of(6) {
         new.content.conversation_keys = vec![Arc::from(format!("key{}", c % 3))];
     }
     Command::CreateTicket(Box::new(new))
 }
 
-fn proposed(world: &World, agent: &AgentId) -> Option<Proposed> {
-    let row = world.ws.agents.get(agent)?;
+fn proposed(scene: &Scene<'_>, agent: &AgentId) -> Option<Proposed> {
+    let row = scene.rows.agents.get(agent)?;
     let session = row.session.as_ref().map_or(0, |session| session.epoch);
     Some(Proposed { agent: agent.clone(), number: row.number, session })
 }
 
-fn sensible_proposal(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
-    let leg = pick(&legs(world, |leg| leg.state == LegState::Waiting && leg.pause_until.is_none()), a)?;
-    let row = world.leg(leg);
-    let channel = world.ticket(leg.ticket).channel;
+fn sensible_proposal(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Option<Command> {
+    let leg = pick(&legs(scene, |leg| leg.state == LegState::Waiting && leg.pause_until.is_none()), a)?;
+    let row = scene.leg(leg);
+    let channel = scene.ticket(leg.ticket).channel;
     let free = |agent: &handoff::domain::agent::Agent| {
         agent.on_duty() && agent.room() & channel.bit() != 0 && row.excludes(&agent.id).is_none()
     };
-    let preferred = row.prefer.as_ref().and_then(|agent| world.ws.agents.get(agent)).filter(|agent| free(agent));
+    let preferred = row.prefer.as_ref().and_then(|agent| scene.rows.agents.get(agent)).filter(|agent| free(agent));
     let mut agents: Vec<AgentId> = match preferred {
         Some(agent) => vec![agent.id.clone()],
-        None => world.ws.agents.own().values().filter(|agent| free(agent)).map(|agent| agent.id.clone()).collect(),
+        None => scene.rows.agents.own().values().filter(|agent| free(agent)).map(|agent| agent.id.clone()).collect(),
     };
     if agents.is_empty() {
         return None;
@@ -164,23 +189,23 @@ fn sensible_proposal(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     let many = usize::from(row.want) + usize::from(c.is_multiple_of(16)) * 2;
     agents.truncate(many);
     let twice = (c % 16 == 1).then(|| agents[0].clone());
-    let agents = agents.iter().chain(&twice).filter_map(|agent| proposed(world, agent)).collect();
-    Some(Command::Propose { leg, leg_ver: row.ver, agents, record: Box::new(record(world.now)) })
+    let agents = agents.iter().chain(&twice).filter_map(|agent| proposed(scene, agent)).collect();
+    Some(Command::Propose { leg, leg_ver: row.ver, agents, record: Box::new(record(scene.now)) })
 }
 
-fn wild_proposal(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
-    let leg = pick(&legs(world, |_| true), a)?;
-    let leg_ver = world.leg(leg).ver.saturating_sub(u32::from(b % 2));
-    let agents = [any_agent(b), any_agent(c)].into_iter().filter_map(|agent| proposed(world, &agent));
+fn wild_proposal(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Option<Command> {
+    let leg = pick(&legs(scene, |_| true), a)?;
+    let leg_ver = scene.leg(leg).ver.saturating_sub(u32::from(b % 2));
+    let agents = [any_agent(b), any_agent(c)].into_iter().filter_map(|agent| proposed(scene, &agent));
     let agents =
         agents.map(|known| Proposed { session: known.session + u64::from(c.is_multiple_of(4)), ..known }).collect();
-    Some(Command::Propose { leg, leg_ver, agents, record: Box::new(record(world.now)) })
+    Some(Command::Propose { leg, leg_ver, agents, record: Box::new(record(scene.now)) })
 }
 
-fn answer(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
-    let pending = offers(world, |offer| offer.state == OfferState::Pending);
-    let connecting = offers(world, |offer| offer.state == OfferState::Accepted);
-    let any = offers(world, |_| true);
+fn answer(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Option<Command> {
+    let pending = offers(scene, |offer| offer.state == OfferState::Pending);
+    let connecting = offers(scene, |offer| offer.state == OfferState::Accepted);
+    let any = offers(scene, |_| true);
     let device = words(one(["desk", "phone"], c));
     let fails = [
         FailReason::AgentUnreachable,
@@ -216,22 +241,22 @@ fn answer(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     }
 }
 
-fn end(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
+fn end(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Option<Command> {
     let by = one([EndedBy::Customer, EndedBy::Agent, EndedBy::Connector], c);
     let wrap_up = |leg| Command::FinishWrapUp { leg, code: words("done"), note: words("said") };
     match a % 4 {
         0 | 1 => {
-            pick(&legs(world, |leg| leg.state == LegState::Active), b).map(|leg| Command::EndLeg { leg, ended_by: by })
+            pick(&legs(scene, |leg| leg.state == LegState::Active), b).map(|leg| Command::EndLeg { leg, ended_by: by })
         }
-        2 => pick(&legs(world, |leg| leg.state == LegState::Wrapping), b).map(wrap_up),
-        _ if b.is_multiple_of(2) => pick(&legs(world, |_| true), b).map(wrap_up),
-        _ => pick(&legs(world, |_| true), b).map(|leg| Command::EndLeg { leg, ended_by: by }),
+        2 => pick(&legs(scene, |leg| leg.state == LegState::Wrapping), b).map(wrap_up),
+        _ if b.is_multiple_of(2) => pick(&legs(scene, |_| true), b).map(wrap_up),
+        _ => pick(&legs(scene, |_| true), b).map(|leg| Command::EndLeg { leg, ended_by: by }),
     }
 }
 
-fn agent_command(world: &World, a: u8, b: u8, c: u8) -> Command {
+fn agent_command(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Command {
     let agent = any_agent(b);
-    let epoch = world.ws.agents.get(&agent).map_or(0, |row| row.last_epoch);
+    let epoch = scene.rows.agents.get(&agent).map_or(0, |row| row.last_epoch);
     let declared = match c % 4 {
         0 | 1 => Declared::Ready,
         2 => Declared::Break { reason: words("lunch") },
@@ -282,7 +307,7 @@ fn profile_command(a: u8, b: u8, c: u8) -> Command {
 }
 
 /// Another policy than the one that the desk began with: the same queues, other settings, a rule, fewer hops.
-const POLICY: &str = "
+pub const POLICY: &str = "
 classification:
   - name: other
     when: {category: other}
@@ -302,7 +327,7 @@ limits:
   exclusion_after_decline: 10s
 ";
 
-fn desk_command(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
+fn desk_command(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Option<Command> {
     let connector = connector_id(one(["tel", "web", "soc"], b));
     Some(match a % 10 {
         0 => Command::UpdateDesk { display_name: Some(words("New")), time_zone: None, etag: None },
@@ -311,18 +336,18 @@ fn desk_command(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
         3 => Command::UpdateConnector { connector, patch: Box::new(ConnectorPatch::default()), etag: None },
         4 => Command::DeleteConnector { connector, etag: Some(1_000) },
         5 | 6 => {
-            let source = words(if b.is_multiple_of(4) { "" } else { POLICY });
+            let source = words(scene.policies[usize::from(!b.is_multiple_of(4))]);
             // An empty policy has no queue but those of the channels: what is waiting keeps the one it is pinned to.
             let etag = (c.is_multiple_of(8)).then_some(1_000);
             Command::UpdatePolicy { source, author: words(""), change_note: words(""), etag }
         }
-        7 => intern(world, b, c),
-        _ => retire(world, b, c),
+        7 => intern(scene, b, c),
+        _ => retire(scene, b, c),
     })
 }
 
-fn intern(world: &World, b: u8, c: u8) -> Command {
-    let limits = world.ws.scope.as_ref().map(|scope| scope.limits.clone()).unwrap_or_default();
+fn intern(scene: &Scene<'_>, b: u8, c: u8) -> Command {
+    let limits = scene.rows.scope.as_ref().map(|scope| scope.limits.clone()).unwrap_or_default();
     let need = any_need(b);
     let queue = queue_id(one(["vip", "pair", "gone"], c));
     let lane = lane_key(one(Channel::ALL, c), &queue, std::iter::once(&need), Strategy::Scarce, &limits);
@@ -332,10 +357,10 @@ fn intern(world: &World, b: u8, c: u8) -> Command {
 }
 
 /// What nobody uses any more, as the engine finds it: lanes without an open leg, groups without an agent.
-fn retire(world: &World, b: u8, c: u8) -> Command {
-    let Some(scope) = &world.ws.scope else { return Command::Retire { lanes: Vec::new(), groups: Vec::new() } };
-    let asked: BTreeSet<_> = world.tickets().flat_map(|ticket| ticket.open_legs()).map(|leg| leg.lane).collect();
-    let held: BTreeSet<_> = world.ws.agents.own().values().map(|agent| agent.group).collect();
+fn retire(scene: &Scene<'_>, b: u8, c: u8) -> Command {
+    let Some(scope) = &scene.rows.scope else { return Command::Retire { lanes: Vec::new(), groups: Vec::new() } };
+    let asked: BTreeSet<_> = scene.tickets().flat_map(|ticket| ticket.open_legs()).map(|leg| leg.lane).collect();
+    let held: BTreeSet<_> = scene.rows.agents.own().values().map(|agent| agent.group).collect();
     let lanes = scope.desk.lanes.iter().map(|(lane, _)| lane).filter(|lane| !asked.contains(lane));
     let groups = scope.desk.groups.iter().map(|(group, _)| group).filter(|group| !held.contains(group));
     // One that is not there is retired already.
@@ -344,9 +369,9 @@ fn retire(world: &World, b: u8, c: u8) -> Command {
     Command::Retire { lanes: lanes.take(some).chain(gone).collect(), groups: groups.take(some).collect() }
 }
 
-fn engine_command(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
-    let leg = pick(&legs(world, |leg| leg.state == LegState::Waiting), b)?;
-    let leg_ver = world.leg(leg).ver - u32::from(c.is_multiple_of(16));
+fn engine_command(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Option<Command> {
+    let leg = pick(&legs(scene, |leg| leg.state == LegState::Waiting), b)?;
+    let leg_ver = scene.leg(leg).ver - u32::from(c.is_multiple_of(16));
     let found = [
         None,
         Some(Infeasibility::Never),
@@ -362,7 +387,7 @@ fn engine_command(world: &World, a: u8, b: u8, c: u8) -> Option<Command> {
     })
 }
 
-fn transfer(world: &World, a: u8, b: u8, c: u8) -> Command {
+fn transfer(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Command {
     let target = match a % 8 {
         0..4 => Target::Agent(any_agent(b)),
         4 | 5 => Target::Requirement(any_need(b)),
@@ -377,12 +402,12 @@ fn transfer(world: &World, a: u8, b: u8, c: u8) -> Command {
         note: words(""),
     };
     Command::TransferTicket {
-        ticket: any_ticket(world, (a / 8).wrapping_mul(16) + b % 16),
+        ticket: any_ticket(scene, (a / 8).wrapping_mul(16) + b % 16),
         transfer: Box::new(transfer),
     }
 }
 
-fn escalate(world: &World, a: u8, b: u8, c: u8) -> Command {
+fn escalate(scene: &Scene<'_>, a: u8, b: u8, c: u8) -> Command {
     let escalation = NewEscalation {
         axis: one([Axis::Functional, Axis::Hierarchical], c),
         reason: EscalationReason::Other,
@@ -390,11 +415,11 @@ fn escalate(world: &World, a: u8, b: u8, c: u8) -> Command {
         requested_by: Actor::Caller,
         note: words("help"),
     };
-    Command::EscalateTicket { ticket: any_ticket(world, a), escalation: Box::new(escalation) }
+    Command::EscalateTicket { ticket: any_ticket(scene, a), escalation: Box::new(escalation) }
 }
 
-fn ticket_command(world: &World, op: u8, a: u8, b: u8, c: u8) -> Command {
-    let ticket = any_ticket(world, a);
+fn ticket_command(scene: &Scene<'_>, op: u8, a: u8, b: u8, c: u8) -> Command {
+    let ticket = any_ticket(scene, a);
     let etag = (c % 16 == 9).then_some(1);
     match op {
         216..220 => Command::CancelTicket {
@@ -417,7 +442,7 @@ fn ticket_command(world: &World, op: u8, a: u8, b: u8, c: u8) -> Command {
         },
         225..230 => Command::ReopenTicket { ticket, reason: words("again") },
         230..236 => {
-            let resume_time = (c.is_multiple_of(2)).then(|| world.now + Span::from_mins(i64::from(b) - 3));
+            let resume_time = (c.is_multiple_of(2)).then(|| scene.now + Span::from_mins(i64::from(b) - 3));
             Command::HoldTicket { ticket, reason: words("waits"), resume_time }
         }
         236..240 => Command::ResumeTicket { ticket },

@@ -1,7 +1,9 @@
-//! Random sequences of commands, with every check after each. `HANDOFF_PURE_CASES` makes the run longer.
+//! Random sequences of commands, with every check after each. `HANDOFF_PURE_CASES` makes the run longer,
+//! `HANDOFF_PURE_SEED` repeats one.
 
+use handoff::entropy::Entropy;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
 use super::checks;
 use super::commands::{self, Bytes};
@@ -9,19 +11,27 @@ use super::world::World;
 
 /// Enough for every command to meet every state, in about twenty seconds of an unoptimised build.
 const CASES: u32 = 250;
+/// Commands that a report shows.
+const REPORTED: usize = 40;
 
 #[test]
 fn no_sequence_of_commands_breaks_an_invariant() {
-    let cases = std::env::var("HANDOFF_PURE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
-    let config = Config { cases, max_shrink_iters: 4_000, failure_persistence: None, ..Config::default() };
+    let setting = |name| std::env::var(name).ok().map(|text: String| text.parse::<u64>().expect("a number"));
+    let cases = setting("HANDOFF_PURE_CASES").map_or(CASES, |cases| u32::try_from(cases).expect("a number of cases"));
+    let seed = setting("HANDOFF_PURE_SEED").unwrap_or_else(|| Entropy::from_system().uuid().as_u64_pair().0);
+    let config = Config {
+        cases,
+        max_shrink_iters: 4_000,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
+    };
     let steps = proptest::collection::vec(any::<Bytes>(), 1..120);
     let outcome = TestRunner::new(config).run(&steps, |steps| {
         let mut world = World::open();
         world.trace.clear();
-        let report = |world: &World, broken: String| {
-            let last = world.trace.len().saturating_sub(40);
-            TestCaseError::fail(format!("{broken}\n\n{}", world.trace[last..].join("\n")))
-        };
+        let report =
+            |world: &World, broken: String| TestCaseError::fail(format!("{broken}\n\n{}", world.said(REPORTED)));
         for bytes in &steps {
             let done = step(&mut world, *bytes);
             done.map_err(|broken| report(&world, broken))?;
@@ -29,12 +39,15 @@ fn no_sequence_of_commands_breaks_an_invariant() {
         checks::folds(&world).map_err(|broken| report(&world, broken))
     });
     if let Err(failure) = outcome {
-        panic!("{failure}");
+        let test = "pure::sequences::no_sequence_of_commands_breaks_an_invariant";
+        panic!(
+            "{failure}\n\nHANDOFF_PURE_SEED={seed} HANDOFF_PURE_CASES={cases} cargo test --release --test all {test}"
+        );
     }
 }
 
 fn step(world: &mut World, bytes: Bytes) -> Result<(), String> {
-    if let Some(command) = commands::command(world, bytes) {
+    if let Some(command) = commands::command(&world.scene(), bytes) {
         let first = world.run(&command)?;
         if bytes[3].is_multiple_of(8) && first.is_ok() {
             // Again, as after a lost answer: whatever it says, nothing may break.
@@ -43,7 +56,7 @@ fn step(world: &mut World, bytes: Bytes) -> Result<(), String> {
         return Ok(());
     }
     let [_, a, b, c] = bytes;
-    world.wait(commands::span(world, a, b));
+    world.wait(commands::span(&world.scene(), a, b));
     // Now and then the timers are late.
     if c.is_multiple_of(8) { Ok(()) } else { ticks_reach_the_end(world) }
 }

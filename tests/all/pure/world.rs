@@ -1,6 +1,7 @@
 //! A desk in memory: commands go through `decide` and `evolve` exactly as the engine does it, and everything is checked on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use handoff::routing::evolve::evolve;
 use handoff::routing::reject::Reject;
 use handoff::routing::workset::{Layer, Scope, WorkingSet};
 
+use super::commands::{POLICY, Scene};
 use super::{checks, desk};
 
 pub struct World {
@@ -27,7 +29,15 @@ pub struct World {
     /// Every event so far, from the creation of the desk.
     pub log: Vec<Event>,
     /// What was asked, and what it came to, for the report of a failure.
-    pub trace: Vec<String>,
+    pub trace: Vec<Asked>,
+}
+
+/// A command, when it was asked, and the refusal or the place of its events in the log. Put into words only where something
+/// failed: that costs more than all the rest.
+pub struct Asked {
+    at: Time,
+    command: Command,
+    outcome: Result<Range<usize>, Reject>,
 }
 
 pub const START: Time = Time(1_700_000_000_000_000);
@@ -86,7 +96,7 @@ impl World {
     pub fn attempt(&mut self, command: &Command) -> Result<Answer, Reject> {
         match self.run(command) {
             Ok(outcome) => outcome,
-            Err(broken) => panic!("{broken}\n{}", self.trace.join("\n")),
+            Err(broken) => panic!("{broken}\n{}", self.said(usize::MAX)),
         }
     }
 
@@ -108,7 +118,9 @@ impl World {
         let actor = Actor::Caller;
         let loaded = self.loaded(command);
         let whole = caught(|| decide(&self.ws, command, &actor, self.now));
-        self.trace.push(format!("{} {command:?} -> {whole:?}", self.now.0 - START.0));
+        let place = |decision: &Decision| self.log.len()..self.log.len() + decision.events.len();
+        let outcome = whole.as_ref().map_or(Ok(0..0), |whole| whole.as_ref().map(place).map_err(Clone::clone));
+        self.trace.push(Asked { at: self.now, command: command.clone(), outcome });
         let whole = whole.map_err(|panic| format!("decide panicked: {panic}"))?;
         let part = caught(|| decide(&loaded, command, &actor, self.now))
             .map_err(|panic| format!("decide panicked on the loaded rows: {panic}"))?;
@@ -127,6 +139,22 @@ impl World {
         }
         checks::after_command(self, &before, &events)?;
         Ok(Ok(answer))
+    }
+
+    /// The last so many commands, in words.
+    pub fn said(&self, most: usize) -> String {
+        let last = &self.trace[self.trace.len().saturating_sub(most)..];
+        let line = |asked: &Asked| {
+            let at = asked.at.0 - START.0;
+            match &asked.outcome {
+                Ok(place) => {
+                    let end = place.end.min(self.log.len());
+                    format!("{at} {:?} -> {:?}", asked.command, &self.log[place.start.min(end)..end])
+                }
+                Err(reject) => format!("{at} {:?} -> {reject:?}", asked.command),
+            }
+        };
+        last.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// What the store brings for a command: its roots and what follows from them.
@@ -169,6 +197,10 @@ impl World {
             })
             .collect();
         self.ws.waiting = waiting;
+    }
+
+    pub fn scene(&self) -> Scene<'_> {
+        Scene { rows: &self.ws, now: self.now, nth: self.trace.len(), policies: ["", POLICY] }
     }
 
     pub fn tickets(&self) -> impl Iterator<Item = &Arc<Ticket>> {

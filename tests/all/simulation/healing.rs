@@ -1,0 +1,184 @@
+//! What one fault leaves behind and what heals it, each by a script: the faults of the simulation that were found to leave
+//! something, and those whose effect on a caller is promised.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use handoff::clock::Clock;
+use handoff::domain::event::{Actor, Body, Event};
+use handoff::domain::id::{LegId, OfferId, TicketId};
+use handoff::domain::offer::DeclineReason;
+use handoff::domain::requirement::Channel;
+use handoff::domain::time::{Span, Time};
+use handoff::engine::{Decide, Engine, Failure};
+use handoff::entropy::Entropy;
+use handoff::routing::command::{Answer, Command};
+use handoff::routing::decide::{Decision, decide};
+use handoff::routing::reject::Reject;
+use handoff::routing::workset::WorkingSet;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::task::JoinSet;
+
+use super::pause;
+use super::ports::{WeatheredIndex, WeatheredStore};
+use super::scene::{self, START, desk_key};
+use super::store::{Ground, MemoryStore, Slip};
+use super::trace::Trace;
+use super::weather::{Fate, Weather};
+use crate::pure::world::{new_ticket, ticket_id};
+
+struct Room {
+    ground: Arc<Ground>,
+    weather: Arc<Weather>,
+    engine: Engine<WeatheredStore, WeatheredIndex>,
+}
+
+impl Room {
+    /// The desk of the simulation with everybody on duty, in good weather.
+    async fn open(decide: Decide) -> Room {
+        let (ground, clock) = (Ground::new(Slip::default(), 7), Clock::starting_at(START, 1));
+        let weather = Weather::new(StdRng::seed_from_u64(1), None, clock.clone(), Trace::silent());
+        let store = WeatheredStore::new(MemoryStore::open(ground.clone(), clock.clone(), Span::ZERO), weather.clone());
+        let index = WeatheredIndex::new(weather.clone());
+        let engine = Engine::deciding(store, index, clock, Entropy::seeded(1), decide).await.expect("it starts");
+        let room = Room { ground, weather, engine };
+        for command in scene::opening() {
+            room.ask(command, None).await.expect("it is not refused");
+        }
+        let hub = room.engine.hub();
+        for connector in ["tel", "web", "soc"] {
+            let id = crate::pure::desk::connector_id(connector);
+            // Somebody is subscribed for the whole of the test.
+            std::mem::forget(hub.subscribe(&desk_key(), &id, Arc::from("sim"), room.engine.clock()));
+        }
+        room
+    }
+
+    async fn ask(&self, command: Command, request: Option<&str>) -> Result<Answer, Failure> {
+        self.engine.submit(scene::call(command, request, "body")).await.map(|reply| reply.answer)
+    }
+
+    async fn pass(&self, millis: i64) {
+        pause::millis(self.engine.clock(), millis).await;
+    }
+
+    fn offered(&self, ticket: TicketId) -> bool {
+        let look = |rows: &WorkingSet<'static>, _| {
+            let leg = rows.tickets.get(&ticket).and_then(|row| row.pending_leg());
+            leg.is_some_and(|leg| leg.pending_offers().next().is_some())
+        };
+        self.ground.look(&desk_key(), look).unwrap_or(false)
+    }
+}
+
+fn chat(name: &str) -> Command {
+    Command::CreateTicket(Box::new(new_ticket(name, Channel::Chat)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_outcome_nobody_heard_is_matched_though_nobody_calls() {
+    let room = Room::open(decide).await;
+    // The lane is interned with the first one.
+    room.ask(chat("first"), None).await.expect("it is not refused");
+    room.weather.script("transact", [Fate::Unanswered]);
+    let unheard = room.ask(chat("second"), None).await;
+    assert!(matches!(unheard, Err(Failure::StoreAway { .. })), "{unheard:?}");
+    room.pass(1_000).await;
+    assert!(room.offered(ticket_id("second")), "it waits beside free agents");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_was_lost_while_nobody_called_is_built_again_after_a_heartbeat() {
+    let room = Room::open(decide).await;
+    room.ask(chat("first"), None).await.expect("it is not refused");
+    room.weather.wipe();
+    room.pass(1_000).await;
+    let ann = crate::pure::desk::agent_id("ann");
+    assert!(room.engine.beat(&desk_key(), &[(ann.clone(), 1)]).await.is_err());
+    room.pass(1_000).await;
+    assert_eq!(room.engine.beat(&desk_key(), &[(ann, 1)]).await.expect("the view is there"), [true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_that_stays_away_holds_up_no_call_and_is_filled_when_it_is_back() {
+    let room = Room::open(decide).await;
+    room.ask(chat("first"), None).await.expect("it is not refused");
+    for call in ["reserve", "advance", "begin"] {
+        room.weather.script(call, [Fate::Refused; 8]);
+    }
+    let asked = room.engine.clock().now();
+    room.ask(chat("second"), None).await.expect("it is accepted, and waits");
+    assert!(room.engine.clock().now() - asked < Span::from_secs(1));
+    room.pass(4_000).await;
+    assert!(room.offered(ticket_id("second")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_failed_is_said_to_be_so_and_a_repeat_finds_whatever_became_of_it() {
+    let room = Room::open(decide).await;
+    for (name, fate) in [("refused", Fate::Refused), ("unheard", Fate::Unanswered)] {
+        room.ask(chat("lane"), None).await.ok();
+        room.weather.script("transact", [fate]);
+        let away = room.ask(chat(name), Some(name)).await;
+        assert!(matches!(away, Err(Failure::StoreAway { .. })), "{away:?}");
+        let answer = room.ask(chat(name), Some(name)).await.expect("nothing was lost");
+        assert_eq!(answer, Answer::Ticket { ticket: ticket_id(name) });
+    }
+}
+
+/// A decision that no rows can take: its event is of a ticket that is not there.
+fn broken(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<Decision, Reject> {
+    if !matches!(command, Command::CancelTicket { .. }) {
+        return decide(rows, command, actor, now);
+    }
+    let ticket = Some(ticket_id("nowhere"));
+    let event = Event { at: now, actor: actor.clone(), ticket, ticket_seq: 1, body: Body::Closed {} };
+    Ok(Decision { events: vec![event], answer: Answer::Done })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_panics_ends_the_engine() {
+    let room = Room::open(broken).await;
+    let reason = handoff::domain::ticket::CancelReason::CustomerLeft;
+    let cancel = Command::CancelTicket { ticket: ticket_id("nowhere"), reason, missing: None };
+    let answer = room.ask(cancel, None).await;
+    assert!(matches!(answer, Err(Failure::Internal)), "{answer:?}");
+    room.engine.broken().await;
+    let later = room.ask(chat("later"), None).await;
+    assert!(matches!(later, Err(Failure::Internal | Failure::Draining)), "{later:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_sheds_administration_first_and_what_ends_work_last() {
+    let room = Room::open(decide).await;
+    room.weather.script("transact", [Fate::Unanswered]);
+    room.weather.hold("transact", Span::from_secs(60));
+    let mut calls: JoinSet<Result<Answer, Failure>> = JoinSet::new();
+    let offer = OfferId { leg: LegId { ticket: ticket_id("nowhere"), leg: 1 }, leg_ver: 1, nth: 0 };
+    let decline = move || Command::DeclineOffer { offer, session: 1, reason: DeclineReason::Busy };
+    let rename = || Command::UpdateDesk { display_name: Some(Arc::from("New")), time_zone: None, etag: None };
+    // The writer has a batch of them in its hands.
+    let mut fill = VecDeque::from([(1_300, 4), (4_400, 2), (8_500, 0)]);
+    while let Some((queued, class)) = fill.pop_front() {
+        while calls.len() < queued {
+            let (engine, call) = (room.engine.clone(), scene::call(decline(), None, ""));
+            calls.spawn(async move { engine.submit(call).await.map(|reply| reply.answer) });
+        }
+        // So that each of them is in the queue.
+        room.pass(1).await;
+        let shed = |class: u8| match class {
+            4 => rename(),
+            2 => chat("shed"),
+            _ => decline(),
+        };
+        let refused = room.ask(shed(class), None).await;
+        assert!(matches!(refused, Err(Failure::Overloaded { .. })), "class {class} at {queued}: {refused:?}");
+        if let Some((_, next)) = fill.front() {
+            let (engine, call) = (room.engine.clone(), scene::call(shed(*next), None, ""));
+            let taken = tokio::spawn(async move { engine.submit(call).await });
+            room.pass(1).await;
+            assert!(!taken.is_finished(), "class {next} has room at {queued}");
+        }
+    }
+}

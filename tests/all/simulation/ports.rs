@@ -1,0 +1,296 @@
+//! The two ports of a replica in this weather: the store and the index behind calls that take time, fail, and lose answers.
+
+use std::sync::{Arc, Mutex};
+
+use handoff::availability::memory::MemoryIndex;
+use handoff::availability::{self, Advanced, Ask, Availability, Beat, Change, Lapsed, Reservation};
+use handoff::domain::agent::Agent;
+use handoff::domain::connector::Connector;
+use handoff::domain::event::Entry;
+use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use handoff::domain::log::{LogRow, Selection};
+use handoff::domain::ticket::Ticket;
+use handoff::domain::time::Time;
+use handoff::routing::workset::Scope;
+use handoff::store::{
+    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work,
+};
+
+use super::store::MemoryStore;
+use super::weather::{Fate, Port, Weather};
+
+pub struct WeatheredStore {
+    store: MemoryStore,
+    weather: Arc<Weather>,
+}
+
+impl WeatheredStore {
+    pub fn new(store: MemoryStore, weather: Arc<Weather>) -> WeatheredStore {
+        WeatheredStore { store, weather }
+    }
+
+    async fn call<T>(&self, what: &'static str, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let (fate, _) = self.weather.begins(Port::Store, what).await;
+        if fate == Fate::Refused {
+            return Err(Error::Away(sqlx::Error::PoolTimedOut));
+        }
+        let done = call.await;
+        self.weather.ends().await;
+        if fate == Fate::Unanswered { Err(Error::Away(sqlx::Error::PoolClosed)) } else { done }
+    }
+}
+
+impl Store for WeatheredStore {
+    async fn transact<T, F>(&self, requests: Vec<Request>, work: F) -> Result<Committed<T>, Error>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Loaded) -> Work<'a, T> + Send + 'static,
+    {
+        self.call("transact", self.store.transact(requests, work)).await
+    }
+
+    async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {
+        self.call("scope", self.store.scope(desk)).await
+    }
+
+    async fn list_desks(&self, tenant: &TenantId, page: Page<DeskId>) -> Result<Vec<Scope>, Error> {
+        self.call("list_desks", self.store.list_desks(tenant, page)).await
+    }
+
+    async fn all_desks(&self) -> Result<Vec<DeskKey>, Error> {
+        self.call("all_desks", self.store.all_desks()).await
+    }
+
+    async fn head(&self, desk: &DeskKey) -> Result<Option<(u64, u64)>, Error> {
+        self.call("head", self.store.head(desk)).await
+    }
+
+    async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
+        self.call("next_epoch", self.store.next_epoch(desk)).await
+    }
+
+    async fn get_agent(&self, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
+        self.call("get_agent", self.store.get_agent(desk, agent)).await
+    }
+
+    async fn list_agents(
+        &self,
+        desk: &DeskKey,
+        deleted_too: bool,
+        page: Page<AgentId>,
+    ) -> Result<Vec<Arc<Agent>>, Error> {
+        self.call("list_agents", self.store.list_agents(desk, deleted_too, page)).await
+    }
+
+    async fn list_connectors(&self, desk: &DeskKey, page: Page<ConnectorId>) -> Result<Vec<Arc<Connector>>, Error> {
+        self.call("list_connectors", self.store.list_connectors(desk, page)).await
+    }
+
+    async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {
+        self.call("get_ticket", self.store.get_ticket(desk, ticket)).await
+    }
+
+    async fn list_tickets(
+        &self,
+        desk: &DeskKey,
+        filter: &TicketFilter,
+        page: Page<(Time, TicketId)>,
+    ) -> Result<Vec<Arc<Ticket>>, Error> {
+        self.call("list_tickets", self.store.list_tickets(desk, filter, page)).await
+    }
+
+    async fn open_tickets(&self, desk: &DeskKey, page: Page<TicketId>) -> Result<Vec<Arc<Ticket>>, Error> {
+        self.call("open_tickets", self.store.open_tickets(desk, page)).await
+    }
+
+    async fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> Result<Vec<Arc<Ticket>>, Error> {
+        self.call("work_of", self.store.work_of(desk, agent)).await
+    }
+
+    async fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
+        self.call("ahead", self.store.ahead(desk, queue, key)).await
+    }
+
+    async fn waiting_with_amounts(&self, desk: &DeskKey) -> Result<Vec<LegId>, Error> {
+        self.call("waiting_with_amounts", self.store.waiting_with_amounts(desk)).await
+    }
+
+    async fn log_after(
+        &self,
+        desk: &DeskKey,
+        selection: &Selection,
+        after: u64,
+        limit: u32,
+    ) -> Result<(Vec<LogRow>, u64), Error> {
+        self.call("log_after", self.store.log_after(desk, selection, after, limit)).await
+    }
+
+    async fn pending(
+        &self,
+        desk: &DeskKey,
+        selection: &Selection,
+        after: u64,
+        most: u32,
+    ) -> Result<(u32, Option<Time>), Error> {
+        self.call("pending", self.store.pending(desk, selection, after, most)).await
+    }
+
+    async fn last_matching(&self, desk: &DeskKey, selection: &Selection, upto: u64) -> Result<u64, Error> {
+        self.call("last_matching", self.store.last_matching(desk, selection, upto)).await
+    }
+
+    async fn first_seq(&self, desk: &DeskKey, since: Time) -> Result<u64, Error> {
+        self.call("first_seq", self.store.first_seq(desk, since)).await
+    }
+
+    async fn ticket_events(
+        &self,
+        desk: &DeskKey,
+        ticket: TicketId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<Entry>>, Error> {
+        self.call("ticket_events", self.store.ticket_events(desk, ticket, after, limit)).await
+    }
+
+    async fn events_after(&self, desk: &DeskKey, after: u64, limit: u32) -> Result<Vec<Arc<Entry>>, Error> {
+        self.call("events_after", self.store.events_after(desk, after, limit)).await
+    }
+
+    async fn due_before(&self, now: Time, limit: u32) -> Result<Vec<Due>, Error> {
+        self.call("due_before", self.store.due_before(now, limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Time>, Error> {
+        self.call("next_due", self.store.next_due()).await
+    }
+
+    fn incarnation(&self) -> u64 {
+        self.store.incarnation()
+    }
+
+    async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
+        self.call("subscribe", self.store.subscribe(desk, connector)).await
+    }
+
+    async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
+        self.call("subscription", self.store.subscription(desk, connector)).await
+    }
+
+    async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
+        self.call("save_acked", self.store.save_acked(acks)).await
+    }
+
+    async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {
+        self.call("policy", self.store.policy(desk, revision)).await
+    }
+
+    async fn retire(&self, dedup_before: Time, events_before: Time, limit: u32) -> Result<u64, Error> {
+        self.call("retire", self.store.retire(dedup_before, events_before, limit)).await
+    }
+}
+
+pub struct WeatheredIndex {
+    /// Replaced by an empty one when it loses its memory.
+    index: Mutex<Arc<MemoryIndex>>,
+    weather: Arc<Weather>,
+}
+
+impl WeatheredIndex {
+    pub fn new(weather: Arc<Weather>) -> WeatheredIndex {
+        WeatheredIndex { index: Mutex::default(), weather }
+    }
+
+    async fn call<T, F>(&self, what: &'static str, call: impl FnOnce(Arc<MemoryIndex>) -> F) -> Answered<T>
+    where
+        F: Future<Output = Answered<T>>,
+    {
+        let (fate, wiped) = self.weather.begins(Port::Index, what).await;
+        let index = {
+            let mut index = self.index.lock().expect("nothing that panics runs under this lock");
+            if wiped {
+                *index = Arc::default();
+            }
+            index.clone()
+        };
+        if fate == Fate::Refused {
+            return Err(availability::Error::Away);
+        }
+        let done = call(index).await;
+        self.weather.ends().await;
+        if fate == Fate::Unanswered { Err(availability::Error::Away) } else { done }
+    }
+}
+
+type Answered<T> = Result<T, availability::Error>;
+
+impl Availability for WeatheredIndex {
+    async fn reserve(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        seen: u64,
+        asks: Vec<Ask>,
+        now: Time,
+    ) -> Answered<Vec<Option<Reservation>>> {
+        self.call("reserve", |index| async move { index.reserve(desk, epoch, seen, asks, now).await }).await
+    }
+
+    async fn advance(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        from: u64,
+        to: u64,
+        change: Change,
+        now: Time,
+    ) -> Answered<Advanced> {
+        self.call("advance", |index| async move { index.advance(desk, epoch, from, to, change, now).await }).await
+    }
+
+    async fn refuse(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        leg: LegId,
+        leg_ver: u32,
+        head: u64,
+        now: Time,
+    ) -> Answered<Vec<Reservation>> {
+        self.call("refuse", |index| async move { index.refuse(desk, epoch, leg, leg_ver, head, now).await }).await
+    }
+
+    async fn expire(&self, limit: usize, now: Time) -> Answered<Vec<(DeskKey, Reservation)>> {
+        self.call("expire", |index| async move { index.expire(limit, now).await }).await
+    }
+
+    async fn beat(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        beats: &[Beat],
+        now: Time,
+    ) -> Answered<(Vec<bool>, Vec<Reservation>)> {
+        self.call("beat", |index| async move { index.beat(desk, epoch, beats, now).await }).await
+    }
+
+    async fn lost(&self, now: Time) -> Answered<Vec<(DeskKey, Lapsed)>> {
+        self.call("lost", |index| async move { index.lost(now).await }).await
+    }
+
+    async fn begin(&self, desk: &DeskKey, epoch: u64, token: u128, now: Time) -> Answered<()> {
+        self.call("begin", |index| async move { index.begin(desk, epoch, token, now).await }).await
+    }
+
+    async fn load(&self, desk: &DeskKey, token: u128, page: u32, change: Change, now: Time) -> Answered<()> {
+        self.call("load", |index| async move { index.load(desk, token, page, change, now).await }).await
+    }
+
+    async fn flip(&self, desk: &DeskKey, token: u128, pages: u32, cursor: u64, head: u64) -> Answered<()> {
+        self.call("flip", |index| async move { index.flip(desk, token, pages, cursor, head).await }).await
+    }
+
+    async fn rematch(&self, desk: &DeskKey, epoch: u64, now: Time) -> Answered<(Vec<Reservation>, bool)> {
+        self.call("rematch", |index| async move { index.rematch(desk, epoch, now).await }).await
+    }
+}
