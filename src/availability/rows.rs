@@ -72,12 +72,7 @@ fn waiting(number: impl Fn(&AgentId) -> Option<AgentNo>, ticket: &Ticket, leg: &
 }
 
 /// What to hold agents for, before a ticket is created; `None` for one that is parked, or whose lane is not interned.
-pub fn of_new(
-    number: impl Fn(&AgentId) -> Option<AgentNo>,
-    scope: &Scope,
-    new: &NewTicket,
-    now: Time,
-) -> Option<Ask> {
+pub fn of_new(number: impl Fn(&AgentId) -> Option<AgentNo>, scope: &Scope, new: &NewTicket, now: Time) -> Option<Ask> {
     let plan = plan(scope, new, now)?;
     let waiting = Waiting {
         lane: plan.lane.ok()?,
