@@ -5,8 +5,11 @@
 //! stream and no wire. Equal input and seed give equal output. Start at [`scenario`] (arrivals drawn from distributions) or
 //! [`calls`] (arrivals recorded elsewhere), then [`run`](run::Run), which plays either on a [`world`](world::World).
 
+pub mod bank;
+pub mod calls;
 pub mod draw;
 pub mod measure;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;

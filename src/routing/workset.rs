@@ -38,9 +38,10 @@ impl<K: Ord + Clone, V: Clone> Layer<'_, K, V> {
 
     /// The row, to be changed in this layer alone.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        if !self.own.contains_key(key) {
-            let below = self.base.and_then(|base| base.get(key)).cloned()?;
-            self.own.insert(key.clone(), below);
+        if let Some(base) = self.base
+            && !self.own.contains_key(key)
+        {
+            self.own.insert(key.clone(), base.get(key)?.clone());
         }
         self.own.get_mut(key).map(Arc::make_mut)
     }

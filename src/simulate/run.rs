@@ -12,10 +12,10 @@ use rand::rngs::StdRng;
 use uuid::Uuid;
 
 use super::draw::Draw;
-use super::world::{Broken, World};
-use crate::domain::agent::{Accepts, Agent, Declared, Endpoint, OpenWork, Profile, Reachability};
+use super::world::{Broken, Standing, World};
+use crate::domain::agent::{Accepts, Declared, Endpoint, OpenWork, Profile, Reachability};
 use crate::domain::connector::{Connector, Reach};
-use crate::domain::id::{AgentId, ConnectorId, LegId, OfferId, TicketId};
+use crate::domain::id::{AgentId, ConnectorId, LegId, OfferId, TicketId, TicketName};
 use crate::domain::leg::EndedBy;
 use crate::domain::requirement::{Channel, Requirement};
 use crate::domain::ticket::{CancelReason, Content, Ticket, TicketState};
@@ -102,12 +102,15 @@ pub struct Run<A: Iterator<Item = Arrival>> {
     planned: u64,
     now: Time,
     created: u64,
+    name: TicketName,
+    connector: ConnectorId,
+    nothing: Arc<str>,
     cases: BTreeMap<TicketId, Case>,
     settled: VecDeque<Settled>,
     meters: Vec<Meter>,
     usage: Vec<Usage>,
     changed_tickets: Vec<TicketId>,
-    changed_agents: Vec<AgentId>,
+    changed_agents: Vec<Standing>,
 }
 
 /// What is known of a customer beside the ticket's row.
@@ -199,6 +202,9 @@ impl<A: Iterator<Item = Arrival>> Run<A> {
             planned: 0,
             now: start,
             created: 0,
+            name: TicketName::parse("simulated").expect("a name"),
+            connector: connector(),
+            nothing: Arc::from(""),
             cases: BTreeMap::new(),
             settled: VecDeque::new(),
             usage: vec![Usage::default(); groups],
@@ -285,14 +291,15 @@ impl<A: Iterator<Item = Arrival>> Run<A> {
         let id = TicketId(Uuid::from_u128(u128::from(self.created)));
         let new = NewTicket {
             id,
-            name: id.default_name(),
-            connector: connector(),
-            instance: Arc::from(""),
+            // Nobody looks a ticket up by its name here.
+            name: self.name.clone(),
+            connector: self.connector.clone(),
+            instance: self.nothing.clone(),
             channel: kind.channel,
             band: None,
             priority: kind.priority,
-            category: Arc::from(""),
-            language: Arc::from(""),
+            category: self.nothing.clone(),
+            language: self.nothing.clone(),
             parent: None,
             requirement: kind.requirement.clone(),
             preferred: Vec::new(),
@@ -385,11 +392,12 @@ impl<A: Iterator<Item = Arrival>> Run<A> {
         tickets.drain(..).for_each(|id| self.follow_ticket(id));
         self.changed_tickets = tickets;
         let mut agents = std::mem::take(&mut self.changed_agents);
-        agents.dedup();
-        for agent in agents.drain(..) {
+        for standing in agents.drain(..) {
             // Numbers are given in the order of hiring, from 1.
-            let number = self.world.agent(&agent).map(|row| row.number.0 as usize);
-            number.into_iter().for_each(|number| self.read_meter(number - 1));
+            let at = standing.number.0 as usize - 1;
+            self.read_meter(at);
+            let meter = &mut self.meters[at];
+            (meter.load, meter.on_duty) = (standing.load, standing.on_duty);
         }
         self.changed_agents = agents;
     }
@@ -426,20 +434,13 @@ impl<A: Iterator<Item = Arrival>> Run<A> {
 
     /// Counts what an agent did since the last look.
     fn read_meter(&mut self, at: usize) {
-        let Some(row) = self.world.agent(&self.people[at].name) else { return };
-        let (load, on_duty) = (row.load_percent(), works(row));
         let meter = &mut self.meters[at];
         let usage = &mut self.usage[self.people[at].group];
         let passed = i128::from((self.now - meter.since).micros());
         usage.busy += passed * i128::from(meter.load);
         usage.on_duty += if meter.on_duty { passed } else { 0 };
-        *meter = Meter { since: self.now, load, on_duty };
+        meter.since = self.now;
     }
-}
-
-/// On duty, or still at the last piece of work.
-fn works(row: &Agent) -> bool {
-    row.on_duty() || !row.holds_nothing()
 }
 
 /// Nothing of it is waited for any more; that it may be reopened for a while is left out.

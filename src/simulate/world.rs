@@ -50,7 +50,17 @@ pub struct World {
     head: u64,
     /// Rows changed since they were last asked for, in order, possibly more than once.
     tickets: Vec<TicketId>,
-    agents: Vec<AgentId>,
+    agents: Vec<Standing>,
+}
+
+/// What an agent does after a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub number: AgentNo,
+    /// Percent of the fuller pool.
+    pub load: u16,
+    /// On duty, or still at the last piece of work.
+    pub on_duty: bool,
 }
 
 /// What one commit changed, for the index.
@@ -93,7 +103,6 @@ impl World {
     /// # Errors
     /// [`Broken::Refused`] when the desk refuses the command.
     pub fn call(&mut self, command: &Command, now: Time) -> Result<(), Broken> {
-        self.interned(command, now)?;
         let mut commit = Commit::default();
         self.decide(command, now, &mut commit)?;
         self.settle(commit, now)
@@ -120,11 +129,8 @@ impl World {
         let command = Command::CreateTicket(Box::new(new));
         let held = match ask {
             Some(ask) => self.index.reserve_at_once(&self.rows.key, EPOCH, self.head, vec![ask], now)?.pop().flatten(),
-            // Its lane is not interned yet: the first of its kind.
-            None => {
-                self.interned(&command, now)?;
-                None
-            }
+            // Its lane is not interned yet: the first of its kind waits for its own advance.
+            None => None,
         };
         let mut commit = Commit::default();
         self.decide(&command, now, &mut commit)?;
@@ -147,7 +153,8 @@ impl World {
         into.append(&mut self.tickets);
     }
 
-    pub fn changed_agents(&mut self, into: &mut Vec<AgentId>) {
+    /// Takes how agents whose rows changed since the last call stand.
+    pub fn changed_agents(&mut self, into: &mut Vec<Standing>) {
         into.append(&mut self.agents);
     }
 
@@ -156,25 +163,21 @@ impl World {
         self.rows.tickets.forget(&id);
     }
 
-    /// Interns the lanes and groups that a command needs, in a commit of their own.
-    fn interned(&mut self, command: &Command, now: Time) -> Result<(), Broken> {
-        for _ in 0..MAX_INTERNS {
+    fn decide(&mut self, command: &Command, now: Time, commit: &mut Commit) -> Result<(), Broken> {
+        let refused = |reject| Broken::Refused { command: word(command), reject };
+        let mut interns = 0;
+        let (decision, changed) = loop {
             match decide_rows(&self.rows, command, &Actor::System, now) {
-                Err(Reject::NeedsIntern { lanes, groups }) => {
+                // In a commit of their own, as the engine does it.
+                Err(Reject::NeedsIntern { lanes, groups }) if interns < MAX_INTERNS => {
+                    interns += 1;
                     let mut commit = Commit { tables: true, ..Commit::default() };
                     self.decide(&Command::Intern { lanes, groups }, now, &mut commit)?;
                     self.settle(commit, now)?;
                 }
-                Ok(_) | Err(_) => return Ok(()),
+                decided => break decided.map_err(refused)?,
             }
-        }
-        Ok(())
-    }
-
-    fn decide(&mut self, command: &Command, now: Time, commit: &mut Commit) -> Result<(), Broken> {
-        let decided = decide_rows(&self.rows, command, &Actor::System, now);
-        let refused = |reject| Broken::Refused { command: word(command), reject };
-        let (decision, changed) = decided.map_err(refused)?;
+        };
         commit.entries += decision.events.len();
         commit.tickets.extend(changed.tickets.keys());
         commit.agents.extend(changed.agents.keys().cloned());
@@ -218,7 +221,6 @@ impl World {
         let from = self.head;
         self.head += commit.entries as u64;
         self.tickets.append(&mut commit.tickets);
-        self.agents.append(&mut commit.agents);
         match self.index.advance_at_once(&self.rows.key, EPOCH, from, self.head, change, now)? {
             Advanced::Applied { reservations, .. } => Ok(reservations),
             Advanced::Passed | Advanced::Behind { .. } => Err(Broken::Behind),
@@ -235,6 +237,8 @@ impl World {
         for agent in agents.filter_map(|id| self.rows.agents.get(id)) {
             self.names.entry(agent.number).or_insert_with(|| agent.id.clone());
             change.agents.push(rows::of_agent(agent));
+            let on_duty = agent.on_duty() || !agent.holds_nothing();
+            self.agents.push(Standing { number: agent.number, load: agent.load_percent(), on_duty });
         }
         for ticket in once(&commit.tickets).filter_map(|id| self.rows.tickets.get(id)) {
             let legs = ticket.legs.iter();

@@ -15,6 +15,9 @@ use crate::simulate::world::Broken;
 /// Percentiles of the wait that are told.
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
 
+/// How often the caller is told how far it is, in tickets.
+const PROGRESS_EVERY: u64 = 1_000;
+
 /// What a scenario came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Played {
@@ -77,6 +80,8 @@ pub fn play(scenario: &Scenario, mut progress: impl FnMut(u64)) -> Result<Played
         if tally.at_a_boundary() {
             let usage = run.usage();
             tally.marks.push(usage);
+        }
+        if settled.number.is_multiple_of(PROGRESS_EVERY) {
             progress(settled.number.min(last));
         }
     }
@@ -87,7 +92,7 @@ pub fn play(scenario: &Scenario, mut progress: impl FnMut(u64)) -> Result<Played
 struct Tally {
     /// Measured tickets whose waiting is over.
     settled: u64,
-    per_batch: u64,
+    tickets: u64,
     first: Time,
     last: Time,
     /// By class, then by batch.
@@ -110,7 +115,7 @@ impl Tally {
         let empty = Counted { within: vec![0; scenario.within.len()], ..Counted::default() };
         Tally {
             settled: 0,
-            per_batch: scenario.tickets.div_ceil(BATCHES as u64),
+            tickets: scenario.tickets,
             first: Time(i64::MAX),
             last: Time(i64::MIN),
             classes: vec![vec![empty; BATCHES]; scenario.classes.len()],
@@ -126,7 +131,7 @@ impl Tally {
         self.settled += 1;
         self.first = self.first.min(settled.at);
         self.last = self.last.max(settled.at);
-        let batch = (number / self.per_batch) as usize;
+        let batch = (number * BATCHES as u64 / self.tickets) as usize;
         let counted = &mut self.classes[settled.kind][batch];
         counted.waits.push(settled.wait.micros());
         counted.waited += u64::from(settled.wait > Span::ZERO);
@@ -140,9 +145,10 @@ impl Tally {
         }
     }
 
-    /// Whether the count has just reached a batch's end, or the first one's begin.
+    /// Whether the first measured ticket was settled just now, or a batch's worth since the last boundary.
     fn at_a_boundary(&self) -> bool {
-        self.settled.is_multiple_of(self.per_batch) && self.settled / self.per_batch == self.marks.len() as u64
+        let next = (self.marks.len() as u64 * self.tickets / BATCHES as u64).max(1);
+        self.settled >= next && self.marks.len() <= BATCHES
     }
 
     fn result(mut self, scenario: &Scenario) -> Played {
