@@ -184,10 +184,10 @@ pub(super) fn day(time: Time) -> String {
     at.map_or_else(|_| String::new(), |at| at.date().to_string())
 }
 
-/// The spelling that is read as the same time.
-pub fn time_text(time: Time) -> String {
+/// To the millisecond, in the spelling that is read.
+fn time_text(time: Time) -> String {
     let epoch = DateTime::new(1970, 1, 1, 0, 0, 0, 0).expect("a day");
-    let at = epoch.checked_add(jiff::SignedDuration::from_micros(time.micros()));
+    let at = epoch.checked_add(jiff::SignedDuration::from_millis(time.micros() / 1_000));
     at.map_or_else(|_| String::new(), |at| at.to_string())
 }
 
@@ -266,10 +266,14 @@ fn broken(error: &csv::Error) -> Fault {
     Fault { line, column: 0, message }
 }
 
-/// A scenario's arrivals as a file of calls.
-pub fn write_call(call: &Call) -> String {
-    let skills: Vec<String> = call.skills.iter().map(|(name, level)| format!("{name}:{level}")).collect();
-    let patience = call.patience.map_or_else(String::new, |span| format!("{:.1}", secs(span)));
-    let (at, class, priority) = (time_text(call.at), &call.class, call.priority);
-    format!("{at},{class},{},{priority},{:.1},{patience}", skills.join(";"), secs(call.handling))
+/// Calls as a file that [`read_calls`] reads.
+pub fn write_calls(calls: &[Call]) -> String {
+    let mut text = CALL_COLUMNS.join(",") + "\n";
+    for call in calls {
+        let skills: Vec<String> = call.skills.iter().map(|(name, level)| format!("{name}:{level}")).collect();
+        let patience = call.patience.map_or_else(String::new, |span| format!("{:.1}", secs(span)));
+        let (at, class, priority, handling) = (time_text(call.at), &call.class, call.priority, secs(call.handling));
+        text.push_str(&format!("{at},{class},{},{priority},{handling:.1},{patience}\n", skills.join(";")));
+    }
+    text
 }

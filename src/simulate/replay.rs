@@ -29,7 +29,7 @@ pub struct Replayed {
     pub agents: usize,
     /// Callers who still waited when nothing was left to happen.
     pub unsettled: u64,
-    /// The days in order, and `all` of them last.
+    /// The days in order; after more than one, `all` of them.
     pub days: Vec<Day>,
 }
 
@@ -151,6 +151,10 @@ fn days(calls: &Calls, replayed: &[Option<(Span, Fate)>]) -> Vec<Day> {
         recorded: (!recorded.is_empty()).then(|| outcome(recorded)),
         replayed: outcome(replayed),
     };
+    if days.len() == 2 {
+        // One day is all of them.
+        days.remove(ALL);
+    }
     days.into_iter().map(|(day, sets)| Day { day, rows: sets.into_iter().map(beside).collect() }).collect()
 }
 

@@ -3,7 +3,9 @@
 //! [`Run::step`] goes on until a customer's waiting is over. Among events of the same time, what was planned first comes first,
 //! and an arrival last: who becomes free at that very moment is there for it.
 
-use std::cmp::Ordering;
+mod cast;
+mod plan;
+
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -11,13 +13,15 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
-use super::draw::Draw;
+pub use cast::{Arrival, Kind, Person};
+use cast::{by_itself, connector, telephony};
+use plan::{Happening, Planned};
+
 use super::world::{Broken, Standing, World};
-use crate::domain::agent::{Accepts, Declared, Endpoint, OpenWork, Profile, Reachability};
-use crate::domain::connector::{Connector, Reach};
+use crate::domain::agent::{Declared, OpenWork};
 use crate::domain::id::{AgentId, ConnectorId, LegId, OfferId, TicketId, TicketName};
 use crate::domain::leg::EndedBy;
-use crate::domain::requirement::{Channel, Requirement};
+use crate::domain::requirement::Channel;
 use crate::domain::ticket::{CancelReason, Content, Ticket, TicketState};
 use crate::domain::time::{Span, Time};
 use crate::entropy;
@@ -30,41 +34,6 @@ pub const START: Time = Time(1_735_689_600_000_000);
 /// Generators of a seed by what they are for; arrivals have those from [`ARRIVALS`] on.
 const ANSWERS: u64 = 0;
 pub const ARRIVALS: u64 = 1;
-
-/// What tickets of one kind have in common.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Kind {
-    pub channel: Channel,
-    /// The queue, if one is asked for, is part of it.
-    pub requirement: Requirement,
-    pub priority: Option<u8>,
-}
-
-/// A customer to come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Arrival {
-    pub at: Time,
-    /// Place in the list of kinds.
-    pub kind: usize,
-    pub handling: Span,
-    /// `None`: waits for as long as it takes.
-    pub patience: Option<Span>,
-    /// Counted as waited before.
-    pub credit: Span,
-}
-
-/// An agent to be on the desk.
-#[derive(Clone, Debug)]
-pub struct Person {
-    pub name: AgentId,
-    /// Place in the list of groups that usage is counted for.
-    pub group: usize,
-    pub profile: Profile,
-    /// How long until an offer is answered. `None`: at once.
-    pub answer: Option<Draw>,
-    /// Times on duty: from, until. An open end is [`Time`]'s largest.
-    pub shifts: Vec<(Time, Time)>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -132,47 +101,6 @@ struct Meter {
     since: Time,
     load: u16,
     on_duty: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Happening {
-    ComesOn(usize),
-    GoesOff(usize),
-    Answers(OfferId),
-    Ends(TicketId),
-    GivesUp(TicketId),
-    Due(TicketId),
-}
-
-struct Planned {
-    at: Time,
-    nth: u64,
-    what: Happening,
-}
-
-impl Ord for Planned {
-    /// The earliest is the greatest, for the heap.
-    fn cmp(&self, other: &Planned) -> Ordering {
-        (other.at, other.nth).cmp(&(self.at, self.nth))
-    }
-}
-
-impl PartialOrd for Planned {
-    fn partial_cmp(&self, other: &Planned) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Planned {
-    fn eq(&self, other: &Planned) -> bool {
-        self.nth == other.nth
-    }
-}
-
-impl Eq for Planned {}
-
-fn connector() -> ConnectorId {
-    ConnectorId::parse("simulated").expect("a name")
 }
 
 impl<A: Iterator<Item = Arrival>> Run<A> {
@@ -453,33 +381,4 @@ fn is_over(row: &Ticket) -> bool {
 
 fn declare(agent: AgentId, declared: Declared) -> Command {
     Command::SetAgentState { agent, declared, timing: Timing::AfterCurrent, open_work: OpenWork::Keep }
-}
-
-/// Connects every customer at once, on all channels.
-fn telephony(now: Time) -> Connector {
-    Connector {
-        id: connector(),
-        ver: 1,
-        display_name: Arc::from(""),
-        reach: Reach::Own,
-        channels: Channel::ALL.into(),
-        confirmation: Channel::ALL.map(|channel| (channel, false)).into(),
-        affinity: None,
-        kinds: Default::default(),
-        create_time: now,
-        update_time: now,
-        deleted: false,
-        away: false,
-    }
-}
-
-fn by_itself(channel: Channel) -> Endpoint {
-    Endpoint {
-        channel,
-        connector: connector(),
-        address: Arc::from(""),
-        accepts: Accepts::Auto,
-        reachability: Reachability::Reachable,
-        until: None,
-    }
 }

@@ -11,7 +11,7 @@ use crate::domain::agent::Profile;
 use crate::domain::time::Span;
 use crate::policy::Policy;
 
-pub use play::{Figures, Played, Served, play};
+pub use play::{Figures, Played, Served, drawn, play};
 pub use read::read;
 
 /// Tickets that one run may have, warm-up included.

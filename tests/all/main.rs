@@ -7,6 +7,7 @@ mod end_to_end;
 mod engine;
 mod harness;
 mod moves;
+mod oracles;
 mod pure;
 mod streams;
 mod tidy;

@@ -1,5 +1,7 @@
 //! Playing a scenario, and what it came to.
 
+use std::sync::Arc;
+
 use rand::rngs::StdRng;
 use serde::Serialize;
 
@@ -7,7 +9,8 @@ use super::{Class, Group, Scenario};
 use crate::domain::id::AgentId;
 use crate::domain::time::{Span, Time};
 use crate::entropy;
-use crate::simulate::draw::{Draw, Law, secs, span};
+use crate::simulate::calls::Call;
+use crate::simulate::draw::{Draw, Law, secs};
 use crate::simulate::measure::{BATCHES, Estimate, percentile, ratio, spread};
 use crate::simulate::run::{ARRIVALS, Arrival, Fate, Person, Run, START, Settled, Usage};
 use crate::simulate::world::Broken;
@@ -238,6 +241,26 @@ fn streams(scenario: &Scenario) -> impl Iterator<Item = Arrival> + use<> {
     })
 }
 
+/// The first arrivals of a scenario as recorded calls.
+pub fn drawn(scenario: &Scenario, count: usize) -> Vec<Call> {
+    let call = |arrival: Arrival| {
+        let class = &scenario.classes[arrival.kind];
+        let priority = class.kind.priority.unwrap_or(0);
+        Call {
+            at: arrival.at,
+            class: class.name.clone(),
+            standing: Arc::from(""),
+            skills: class.kind.requirement.skills.clone(),
+            priority,
+            credit: arrival.credit,
+            handling: arrival.handling,
+            patience: arrival.patience,
+            recorded: None,
+        }
+    };
+    streams(scenario).take(count).map(call).collect()
+}
+
 /// One class. What is drawn for it does not depend on what else a scenario holds.
 struct Stream {
     kind: usize,
@@ -270,6 +293,6 @@ impl Stream {
         self.next = at + self.gaps.draw(gaps);
         let handling = self.handling.draw(handling);
         let patience = self.patience.map(|law| law.draw(patience));
-        Arrival { at, kind: self.kind, handling, patience, credit: span(0.0) }
+        Arrival { at, kind: self.kind, handling, patience, credit: Span::ZERO }
     }
 }
