@@ -12,7 +12,7 @@ fn the_banks_week_is_played_beside_its_record() {
         return;
     };
     let calls = bank::read(&source, 1).expect("the record is read");
-    assert_eq!((calls.calls.len(), calls.agents.len()), (10_896, 23));
+    assert_eq!((calls.calls.len(), calls.agents.len()), (10_896, 22));
     let replayed = replay::replay(&calls, |_| ()).expect("it plays");
     assert_eq!(replayed.unsettled, 0);
     assert_eq!(replayed.days.len(), 8, "seven days and all of them");
