@@ -8,11 +8,14 @@ mod embedded;
 mod export;
 mod folder;
 mod serve;
+mod simulate;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::yaml::Place;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -23,7 +26,8 @@ use clap::{Parser, Subcommand};
         handoff serve                              listen on 127.0.0.1:50051, keep data in the user's data directory\n  \
         handoff apply examples/desk.yaml           create a desk with its connectors, agents and policy\n  \
         handoff apply desk.yaml --dry-run          show what would change\n  \
-        handoff export support > desk.yaml         write a desk as a file that apply takes"
+        handoff export support > desk.yaml         write a desk as a file that apply takes\n  \
+        handoff simulate --scenario FILE           who would wait how long with these agents"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -37,6 +41,7 @@ enum Command {
     Apply(apply::Args),
     Export(export::Args),
     Bench(bench::Args),
+    Simulate(simulate::Args),
 }
 
 /// Where the server of a client command is.
@@ -55,6 +60,7 @@ pub fn run() -> ExitCode {
         Command::Apply(args) => apply::run(args),
         Command::Export(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Simulate(args) => simulate::run(args),
     };
     outcome.unwrap_or_else(|error| {
         complain(&one_line(&error));
@@ -87,6 +93,15 @@ fn print(text: &str) -> anyhow::Result<()> {
 #[expect(clippy::print_stderr, reason = "the one place where the command line speaks to people")]
 fn complain(text: &str) {
     eprintln!("handoff: {text}");
+}
+
+/// `desk.yaml:3:5: `, as editors and terminals link it.
+fn place(file: &str, place: Place) -> String {
+    match (place.line, place.column) {
+        (0, _) => format!("{file}: "),
+        (line, 0) => format!("{file}:{line}: "),
+        (line, column) => format!("{file}:{line}:{column}: "),
+    }
 }
 
 /// Runs asynchronous work on a runtime of its own.

@@ -13,7 +13,6 @@ mod past;
 mod rebuild;
 mod tables;
 mod timers;
-mod view;
 mod writer;
 
 pub use call::{Call, Dedup, Failure, Reply};
@@ -24,15 +23,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::availability::{Ask, Availability, Reservation, Waiting as InLine};
+use crate::availability::{Ask, Availability, Reservation, rows};
 use crate::clock::Clock;
 use crate::domain::event::Actor;
 use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
-use crate::domain::requirement::Band;
 use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
 use crate::routing::command::{Command, NewTicket};
-use crate::routing::decide::{Decision, decide, plan};
+use crate::routing::decide::{Decision, decide};
 use crate::routing::reject::Reject;
 use crate::routing::workset::WorkingSet;
 use crate::shutdown::{Shutdown, Trigger, switch};
@@ -233,19 +231,8 @@ impl<S: Store, A: Availability> Inner<S, A> {
     /// What to hold agents for, before a ticket is created.
     fn ask(&self, desk: &DeskKey, new: &NewTicket, now: Time) -> Option<Ask> {
         self.with_desk(desk, |state| {
-            let plan = plan(&state.scope, new, now)?;
-            let first = new.preferred.first();
-            let prefer = first.and_then(|agent| state.roster.find(agent)).map(|agent| agent.number);
-            let waiting = InLine {
-                lane: plan.lane.ok()?,
-                key: plan.key,
-                channel: new.channel,
-                want: plan.want,
-                excluded: Vec::new(),
-                prefer,
-                connector: (plan.band != Band::Deferred).then(|| new.connector.clone()),
-            };
-            Some(Ask { leg: plan.leg, waiting })
+            let number = |agent: &AgentId| state.roster.find(agent).map(|agent| agent.number);
+            rows::of_new(number, &state.scope, new, now)
         })
         .flatten()
     }

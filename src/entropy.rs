@@ -1,4 +1,4 @@
-//! The one source of randomness of the process: ticket ids and session secrets.
+//! The one source of randomness of the process: ticket ids and session secrets, and what is drawn from a seed.
 
 use std::sync::Mutex;
 
@@ -14,6 +14,11 @@ use crate::domain::time::Time;
 pub struct Entropy {
     /// Guards the generator alone; never held across anything that waits.
     generator: Mutex<StdRng>,
+}
+
+/// A generator of its own for every use of a seed, so that one more draw here changes nothing there.
+pub fn stream(seed: u64, number: u64) -> StdRng {
+    StdRng::seed_from_u64(seed ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 impl Entropy {

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod proto;
 pub mod routing;
 pub mod shutdown;
+pub mod simulate;
 pub mod store;
 pub mod stream;
 pub mod telemetry;

@@ -1,7 +1,8 @@
 //! The availability index in this process: ordered sets, and one lock that is held for the length of a call.
 //!
-//! Every call is a plain function over a desk's `View`; the methods are async only because the port is. Start reading at
-//! `view` (what a change does) and `matching` (who gets what).
+//! Every call is a plain function over a desk's `View`; the methods are async only because the port is. What the simulation
+//! calls has its plain form beside it (`reserve_at_once`, `advance_at_once`). Start reading at `view` (what a change does) and
+//! `matching` (who gets what).
 
 mod agents;
 mod dump;
@@ -65,6 +66,65 @@ impl MemoryIndex {
     /// Everything the desk's view holds, in one order; `None` while there is none.
     pub fn dump(&self, desk: &DeskKey) -> Result<Option<Dump>, Error> {
         Ok(self.lock()?.get(desk).and_then(|desk| desk.view.as_ref()).map(View::dump))
+    }
+
+    /// Gives a desk whose log is empty its first view.
+    ///
+    /// # Errors
+    /// When there was a view of this epoch, or a later one.
+    pub fn open(&self, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
+        let mut desks = self.lock()?;
+        let row = desks.entry(desk.clone()).or_default();
+        row.begin(epoch, 0)?;
+        row.flip(0, 0, 0, 0)?;
+        row.view.iter_mut().for_each(|view| view.unmatched = None);
+        Ok(())
+    }
+
+    /// [`Availability::reserve`], which does not wait here.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reserve_at_once(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        seen: u64,
+        asks: Vec<Ask>,
+        now: Time,
+    ) -> Result<Vec<Option<Reservation>>, Error> {
+        self.at(desk, epoch, |view| {
+            if view.cursor < seen || view.unmatched.is_some() {
+                return asks.iter().map(|_| None).collect();
+            }
+            view.reserve(asks, self.moment(now))
+        })
+    }
+
+    /// [`Availability::advance`], which does not wait here.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn advance_at_once(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        from: u64,
+        to: u64,
+        change: Change,
+        now: Time,
+    ) -> Result<Advanced, Error> {
+        self.at(desk, epoch, |view| {
+            if view.cursor >= to {
+                return Advanced::Passed;
+            }
+            if view.cursor < from {
+                return Advanced::Behind { cursor: view.cursor };
+            }
+            view.apply(change, now);
+            view.move_to(to);
+            Advanced::Applied { cursor: to, reservations: view.settle(self.moment(now)) }
+        })
     }
 
     /// A panic inside a call may have left a view half changed: the index then answers nobody any more.
@@ -132,12 +192,7 @@ impl Availability for MemoryIndex {
         asks: Vec<Ask>,
         now: Time,
     ) -> Result<Vec<Option<Reservation>>, Error> {
-        self.at(desk, epoch, |view| {
-            if view.cursor < seen || view.unmatched.is_some() {
-                return asks.iter().map(|_| None).collect();
-            }
-            view.reserve(asks, self.moment(now))
-        })
+        self.reserve_at_once(desk, epoch, seen, asks, now)
     }
 
     async fn advance(
@@ -149,17 +204,7 @@ impl Availability for MemoryIndex {
         change: Change,
         now: Time,
     ) -> Result<Advanced, Error> {
-        self.at(desk, epoch, |view| {
-            if view.cursor >= to {
-                return Advanced::Passed;
-            }
-            if view.cursor < from {
-                return Advanced::Behind { cursor: view.cursor };
-            }
-            view.apply(change, now);
-            view.move_to(to);
-            Advanced::Applied { cursor: to, reservations: view.settle(self.moment(now)) }
-        })
+        self.advance_at_once(desk, epoch, from, to, change, now)
     }
 
     async fn refuse(

@@ -12,7 +12,6 @@ use crate::client::connection::{Connection, said};
 use crate::client::document::{self, Document};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::yaml::Place;
 
 /// Create what a file states and the server lacks, update what differs, delete nothing
 #[derive(Debug, clap::Args)]
@@ -49,7 +48,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for resource in &applied {
         for remark in &resource.remarks {
             let file = remark.file.as_ref().map_or(file.clone(), |name| folder.join(name).display().to_string());
-            super::complain(&format!("{}{}", at(&file, remark.place), said_of(resource, remark)));
+            super::complain(&format!("{}{}", super::place(&file, remark.place), said_of(resource, remark)));
         }
     }
     let text = if args.json { as_json(&applied)? } else { as_text(&applied, mode) };
@@ -76,20 +75,11 @@ fn read(path: &Path) -> anyhow::Result<Option<Document>> {
                 let way = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
                 let expected = Some(problem.expected).filter(|expected| !expected.is_empty());
                 let expected = expected.map(|expected| format!(" (expected: {expected})")).unwrap_or_default();
-                let place = at(&path.display().to_string(), problem.place);
+                let place = super::place(&path.display().to_string(), problem.place);
                 super::complain(&format!("{place}{way}{}{expected}", problem.message));
             }
             Ok(None)
         }
-    }
-}
-
-/// `desk.yaml:3:5: `, as editors and terminals link it.
-fn at(file: &str, place: Place) -> String {
-    match (place.line, place.column) {
-        (0, _) => format!("{file}: "),
-        (line, 0) => format!("{file}:{line}: "),
-        (line, column) => format!("{file}:{line}:{column}: "),
     }
 }
 

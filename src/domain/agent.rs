@@ -149,7 +149,8 @@ pub struct Agent {
     pub ver: u64,
     /// Rises with changes of the profile; the etag.
     pub profile_rev: u64,
-    pub profile: Profile,
+    /// Shared by the versions of a row: work changes what an agent holds, seldom what an agent is.
+    pub profile: Arc<Profile>,
     /// The interned `profile.expertise`.
     pub group: GroupNo,
     pub deleted: bool,

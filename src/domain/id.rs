@@ -4,6 +4,7 @@
 //! at the edge (UUIDv7) or, when the caller chose the name, derived from it, so that a name leads to its row, and a cancel to
 //! its tombstone, without a look-up. Leg, offer and decision ids are derived, so that `decide` needs no randomness.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -97,9 +98,22 @@ pub struct DeskKey {
 }
 
 /// The 128-bit key of a ticket's row.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TicketId(pub Uuid);
+
+/// As the bytes compare, but as one number: every search among rows compares these.
+impl Ord for TicketId {
+    fn cmp(&self, other: &TicketId) -> Ordering {
+        self.0.as_u128().cmp(&other.0.as_u128())
+    }
+}
+
+impl PartialOrd for TicketId {
+    fn partial_cmp(&self, other: &TicketId) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl TicketId {
     /// The id that a ticket of this name has: the UUID that the name spells, else a digest of the name. Digests are UUIDs of

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::past::Past;
-use super::view;
-use crate::availability::Change;
+use crate::availability::{Change, rows};
 use crate::domain::agent::Agent;
-use crate::domain::id::{ConnectorId, LaneNo, LegId, QueueId};
+use crate::domain::id::{AgentId, ConnectorId, LaneNo, LegId, QueueId};
 use crate::domain::leg::Leg;
 use crate::domain::ticket::{Infeasibility, Ticket};
 use crate::domain::time::{Span, Time};
@@ -101,7 +100,7 @@ impl DeskState {
         }
         let mut regrouped = changed.tables;
         for agent in changed.agents {
-            followed.change.agents.push(view::of_agent(&agent));
+            followed.change.agents.push(rows::of_agent(&agent));
             let before = self.roster.agent(agent.number).cloned();
             let belongs = |row: &Agent| (row.group, row.deleted);
             regrouped |= before.as_deref().map(belongs) != Some(belongs(&agent));
@@ -132,7 +131,7 @@ impl DeskState {
 
     fn follow_tables(&mut self, change: &mut Change) {
         let TableChange { pairs, retired_lanes, retired_groups } = self.roster.set_tables(&self.scope.desk);
-        change.serves = pairs.into_iter().map(view::of_pair).collect();
+        change.serves = pairs.into_iter().map(rows::of_pair).collect();
         for lane in &retired_lanes {
             self.open_legs.remove(lane);
             self.idle_lanes.remove(lane);
@@ -164,7 +163,8 @@ impl DeskState {
                 None => self.waiters.remove(id),
             }
             if !same_place || before.is_none_or(|before| before.ver != leg.ver) {
-                followed.change.legs.push(view::of_leg(&self.roster, ticket, leg));
+                let number = |agent: &AgentId| self.roster.find(agent).map(|agent| agent.number);
+                followed.change.legs.push(rows::of_leg(number, ticket, leg));
             }
         }
     }
@@ -199,7 +199,7 @@ impl DeskState {
         let mut change = Change::default();
         self.follow_tables(&mut change);
         for agent in agents {
-            change.agents.push(view::of_agent(&agent));
+            change.agents.push(rows::of_agent(&agent));
             self.roster.put(agent);
         }
         let away = |row: &crate::domain::connector::Connector| row.away || row.deleted;

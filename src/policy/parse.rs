@@ -13,8 +13,11 @@ mod needs;
 mod queues;
 
 use super::Policy;
+use crate::domain::requirement::Requirement;
 use crate::yaml::reader::{At, Problem, Reader};
 use crate::yaml::{self, Bounds};
+pub use fields::{channel, names, span};
+pub use needs::{authorities, skills};
 
 /// Every bound is far above what a desk's policy takes, and low enough that reading one is a matter of milliseconds.
 const BOUNDS: Bounds = Bounds { bytes: MAX_SOURCE_BYTES, depth: 32, nodes: 50_000 };
@@ -107,6 +110,22 @@ pub fn parse(source: &str, revision: u32) -> Result<Parsed, Vec<Diagnostic>> {
     let refused = !errors.problems.is_empty();
     let diagnostics = in_order(errors, warnings);
     if refused { Err(diagnostics) } else { Ok(Parsed { policy, diagnostics }) }
+}
+
+/// Reads the queues of another document as a policy's are read: the built-in policy with these queues.
+pub fn queues_of(reader: &mut Reader, at: Option<&At<'_>>) -> Policy {
+    let mut policy = Policy { revision: 1, ..Policy::built_in() };
+    let mut named = checks::Named::default();
+    if let Some(at) = at {
+        policy.queues.extend(queues::read(reader, &mut named, at));
+    }
+    checks::check(&policy, &named, reader, &mut Reader::default());
+    policy
+}
+
+/// Reads a requirement of another document.
+pub fn need_of(reader: &mut Reader, at: &At<'_>) -> Requirement {
+    needs::read(reader, &mut checks::Named::default(), at)
 }
 
 fn in_order(errors: Reader, warnings: Reader) -> Vec<Diagnostic> {

@@ -30,7 +30,7 @@ pub use propose::LIFT_AFTER;
 
 use super::command::{Answer, Command};
 use super::reject::Reject;
-use super::workset::WorkingSet;
+use super::workset::{Changed, WorkingSet};
 use crate::domain::event::{Actor, Event};
 use crate::domain::time::Time;
 use draft::Draft;
@@ -45,10 +45,21 @@ pub struct Decision {
 
 /// Decides one command at `now`.
 pub fn decide(ws: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<Decision, Reject> {
+    decide_rows(ws, command, actor, now).map(|(decision, _)| decision)
+}
+
+/// The same, with the rows that the events leave: what evolving them over `ws` would give, without doing it a second time.
+pub fn decide_rows(
+    ws: &WorkingSet<'_>,
+    command: &Command,
+    actor: &Actor,
+    now: Time,
+) -> Result<(Decision, Changed), Reject> {
     let mut draft = Draft::new(ws, actor.clone(), now);
     let answer = dispatch(&mut draft, command)?;
     agents::after_current(&mut draft);
-    Ok(Decision { events: draft.into_events(), answer })
+    let (events, changed) = draft.into_parts();
+    Ok((Decision { events, answer }, changed))
 }
 
 fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Reject> {

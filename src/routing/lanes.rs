@@ -67,8 +67,10 @@ pub fn lane_key<'a>(
     strategy: Strategy,
     limits: &Limits,
 ) -> LaneKey {
-    let canonical: BTreeSet<Requirement> = alternatives.map(|need| canonical(need, limits)).collect();
-    LaneKey { channel, queue: queue.clone(), alternatives: canonical.into_iter().collect(), strategy }
+    let mut canonical: Vec<Requirement> = alternatives.map(|need| canonical(need, limits)).collect();
+    canonical.sort_unstable();
+    canonical.dedup();
+    LaneKey { channel, queue: queue.clone(), alternatives: canonical, strategy }
 }
 
 fn canonical(need: &Requirement, limits: &Limits) -> Requirement {

@@ -38,15 +38,21 @@ impl<K: Ord + Clone, V: Clone> Layer<'_, K, V> {
 
     /// The row, to be changed in this layer alone.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        if !self.own.contains_key(key) {
-            let below = self.base.and_then(|base| base.get(key)).cloned()?;
-            self.own.insert(key.clone(), below);
+        if let Some(base) = self.base
+            && !self.own.contains_key(key)
+        {
+            self.own.insert(key.clone(), base.get(key)?.clone());
         }
         self.own.get_mut(key).map(Arc::make_mut)
     }
 
     pub fn insert(&mut self, key: K, row: Arc<V>) {
         self.own.insert(key, row);
+    }
+
+    /// Takes out a row that nothing asks for any more; those below stay as they are.
+    pub fn forget(&mut self, key: &K) {
+        self.own.remove(key);
     }
 
     /// Every row, this layer's version of it.
@@ -90,6 +96,16 @@ impl Scope {
 /// Conversation keys are unique per connector among open tickets. `None`: free.
 pub type Conversations<'a> = Layer<'a, (ConnectorId, Arc<str>), Option<TicketId>>;
 
+/// What a layer changed of the rows below it.
+#[derive(Debug)]
+pub struct Changed {
+    pub scope: Option<Scope>,
+    pub agents: BTreeMap<AgentId, Arc<Agent>>,
+    pub tickets: BTreeMap<TicketId, Arc<Ticket>>,
+    pub conversations: BTreeMap<(ConnectorId, Arc<str>), Arc<Option<TicketId>>>,
+    pub waiting: BTreeMap<QueueId, u32>,
+}
+
 #[derive(Debug)]
 pub struct WorkingSet<'a> {
     pub key: DeskKey,
@@ -116,6 +132,26 @@ impl<'a> WorkingSet<'a> {
 
     pub fn all_tickets(&self) -> Vec<Arc<Ticket>> {
         self.tickets.all().into_values().collect()
+    }
+
+    /// What this layer changed.
+    pub fn into_changed(self) -> Changed {
+        Changed {
+            scope: self.scope,
+            agents: self.agents.own,
+            tickets: self.tickets.own,
+            conversations: self.conversations.own,
+            waiting: self.waiting,
+        }
+    }
+
+    /// Takes over what a layer on top of this one changed.
+    pub fn absorb(&mut self, changed: Changed) {
+        self.scope = changed.scope;
+        self.agents.own.extend(changed.agents);
+        self.tickets.own.extend(changed.tickets);
+        self.conversations.own.extend(changed.conversations);
+        self.waiting = changed.waiting;
     }
 
     /// A layer on top, which reads through to this one and keeps its changes to itself.

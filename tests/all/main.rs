@@ -8,6 +8,7 @@ mod end_to_end;
 mod engine;
 mod harness;
 mod moves;
+mod oracles;
 mod pure;
 mod simulation;
 mod streams;

@@ -161,7 +161,7 @@ mod tests {
             number: AgentNo(1),
             ver: 1,
             profile_rev: 1,
-            profile,
+            profile: profile.into(),
             group: GroupNo(0),
             deleted: false,
             create_time: Time(0),

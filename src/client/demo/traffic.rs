@@ -9,12 +9,14 @@
 //!
 //! The same seed gives the same morning, whatever the machine does with it.
 
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+
 use rand_distr::{Distribution, Exp, LogNormal};
 
 use super::plot::{self, Plot};
 use crate::clock::Span;
+use crate::entropy::stream;
 use crate::proto::handoff::v1::Channel;
 
 /// Points of a rate curve, the first at the start of the morning, the last at its end.
@@ -127,11 +129,6 @@ pub(super) fn morning(seed: u64, scale: Scale) -> Vec<Arrival> {
     }
     all.sort_by_key(|arrival| arrival.at);
     all
-}
-
-/// A generator of its own for every use, so that one more draw here changes nothing there.
-pub(super) fn stream(seed: u64, number: u64) -> StdRng {
-    StdRng::seed_from_u64(seed ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// A generator that belongs to a name: what is drawn for an offer does not depend on which agent was asked before.

@@ -30,7 +30,7 @@ pub fn read(reader: &mut Reader, named: &mut Named, at: &At<'_>) -> Requirement 
 }
 
 /// `{billing: 3}`, or names alone for level 1.
-fn skills(reader: &mut Reader, at: &At<'_>) -> BTreeMap<Arc<str>, u8> {
+pub fn skills(reader: &mut Reader, at: &At<'_>) -> BTreeMap<Arc<str>, u8> {
     let pairs = pairs(reader, at);
     let mut skills = BTreeMap::new();
     for (name, level) in pairs {
@@ -42,7 +42,7 @@ fn skills(reader: &mut Reader, at: &At<'_>) -> BTreeMap<Arc<str>, u8> {
 }
 
 /// `{refund: 500 EUR}`, or names alone for the plain right.
-fn authorities(reader: &mut Reader, at: &At<'_>) -> BTreeMap<Arc<str>, Option<Amount>> {
+pub fn authorities(reader: &mut Reader, at: &At<'_>) -> BTreeMap<Arc<str>, Option<Amount>> {
     let pairs = pairs(reader, at);
     let mut authorities = BTreeMap::new();
     for (name, amount) in pairs {

@@ -270,8 +270,9 @@ pub(super) fn report_endpoint(
 
 /// A state that was to apply after the current work: it applies once nothing is held.
 pub(super) fn after_current(draft: &mut Draft<'_>) {
-    let touched: Vec<Arc<Agent>> = draft.ws().agents.own().values().cloned().collect();
-    for row in touched.iter().filter(|row| row.holds_nothing()) {
+    let leaves = |row: &&Arc<Agent>| row.next_declared.is_some() && row.holds_nothing();
+    let leaving: Vec<Arc<Agent>> = draft.ws().agents.own().values().filter(leaves).cloned().collect();
+    for row in leaving {
         // Nothing is held, so there are no offers to return; what still prefers the agent does so for a limited time.
         if let Some(next) = row.next_declared.clone() {
             let agent = row.id.clone();

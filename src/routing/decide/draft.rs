@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::policy::queue::Queue;
 use crate::routing::evolve::evolve;
 use crate::routing::reject::{Kind, Reject};
-use crate::routing::workset::{Scope, WorkingSet};
+use crate::routing::workset::{Changed, Scope, WorkingSet};
 
 pub(super) struct Draft<'a> {
     ws: WorkingSet<'a>,
@@ -36,8 +36,9 @@ impl<'a> Draft<'a> {
         &self.actor
     }
 
-    pub fn into_events(self) -> Vec<Event> {
-        self.events
+    /// The events, and the rows that they leave.
+    pub fn into_parts(self) -> (Vec<Event>, Changed) {
+        (self.events, self.ws.into_changed())
     }
 
     pub fn ws(&self) -> &WorkingSet<'a> {

@@ -93,7 +93,7 @@ fn after_contact(draft: &mut Draft<'_>, before: &Ticket, code: &Arc<str>) -> Res
     let ticket = draft.ticket(before.id)?;
     let quiet = ticket.state == TicketState::Assigned && ticket.open_legs().next().is_none();
     if quiet && draft.queue(&ticket).after_contact(ticket.channel) == AfterContact::Resolve {
-        resolve::by_itself(draft, &ticket, code);
+        resolve::by_itself(draft, ticket, code);
     }
     Ok(())
 }

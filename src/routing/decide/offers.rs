@@ -12,7 +12,7 @@ use crate::domain::offer::{DeclineReason, FailReason, Offer, OfferEnd, OfferStat
 use crate::domain::ticket::{CancelReason, Ticket, TransferState, Visit};
 use crate::domain::time::Time;
 use crate::routing::command::Answer;
-use crate::routing::reject::Reject;
+use crate::routing::reject::{Kind, Reject};
 
 /// Failed connections after which a leg pauses.
 const FAILURES_BEFORE_PAUSE: u16 = 3;
@@ -44,11 +44,14 @@ pub(super) fn accept(
 
 /// Takes a pending offer: the other parallel ones are revoked in the same decision.
 pub(super) fn take(draft: &mut Draft<'_>, id: OfferId, device: &Arc<str>, connected: bool) -> Result<(), Reject> {
-    let (ticket, leg, _) = draft.offer(id)?;
+    let ticket = draft.ticket(id.leg.ticket)?;
+    let leg = ticket.leg(id.leg.leg).ok_or_else(|| Reject::not_found(Kind::Leg, id.leg))?;
     let others: Vec<OfferId> = leg.pending_offers().map(|offer| offer.id).filter(|other| *other != id).collect();
     let confirms = !connected && draft.connector(&ticket.connector).is_ok_and(|row| row.confirms(ticket.channel));
     let confirm_expire_time = confirms.then(|| draft.now() + draft.policy(&ticket).limits.confirmation);
-    draft.emit(ticket.id, Body::Accepted { offer: id, device: device.clone(), confirm_expire_time });
+    // Nobody holds the row any more: the event changes it in place.
+    drop(ticket);
+    draft.emit(id.leg.ticket, Body::Accepted { offer: id, device: device.clone(), confirm_expire_time });
     for other in others {
         revoke(draft, other, RevokeReason::TakenByAnother);
     }
@@ -212,7 +215,8 @@ pub(super) fn withdraw_all(
 }
 
 pub(super) fn transfer_offered(draft: &mut Draft<'_>, id: LegId) {
-    let Ok((ticket, leg)) = draft.leg(id) else { return };
+    let Ok(ticket) = draft.ticket(id.ticket) else { return };
+    let Some(leg) = ticket.leg(id.leg) else { return };
     let open = ticket.transfers.iter().find(|known| Some(known.n) == leg.transfer);
     if let Some(open) = open.filter(|open| open.state == TransferState::Requested) {
         let to_agent = leg.pending_offers().next().map(|offer| offer.agent.clone());

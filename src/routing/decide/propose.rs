@@ -28,7 +28,8 @@ pub(super) fn decide(
     agents: &[Proposed],
     record: &DecisionRecord,
 ) -> Result<Answer, Reject> {
-    let (ticket, leg) = waiting_at(draft, id, leg_ver)?;
+    let ticket = waiting_at(draft, id, leg_ver)?;
+    let leg = ticket.leg(id.leg).ok_or(Reject::Stale)?;
     if leg.pause_until.is_some() {
         return Err(Reject::Stale);
     }
@@ -37,12 +38,12 @@ pub(super) fn decide(
     }
     let mut seen = BTreeSet::new();
     let once = agents.iter().filter(|proposed| seen.insert(&proposed.agent));
-    let fit = once.filter_map(|proposed| takes(draft, &ticket, &leg, proposed));
+    let fit = once.filter_map(|proposed| takes(draft, &ticket, leg, proposed));
     let fit: Vec<_> = fit.take(usize::from(leg.want)).collect();
     if fit.is_empty() {
         return Err(Reject::Stale);
     }
-    let offers: Vec<Offer> = (0..).zip(&fit).map(|(nth, agent)| offer(draft, &ticket, &leg, agent, nth)).collect();
+    let offers: Vec<Offer> = (0..).zip(&fit).map(|(nth, agent)| offer(draft, &ticket, leg, agent, nth)).collect();
     let mut record = record.clone();
     for candidate in &mut record.candidates {
         let chosen = fit.iter().any(|agent| agent.id == candidate.agent);
@@ -51,20 +52,23 @@ pub(super) fn decide(
         }
     }
     let first = offers[0].id;
-    draft.emit(id.ticket, Body::Offered { leg: id.leg, offers: offers.clone(), record: Box::new(record) });
+    let automatic = fit.iter().position(|agent| accepts_by_itself(agent, ticket.channel)).map(|nth| offers[nth].id);
+    // Nobody holds the rows any more: the events change them in place.
+    drop((ticket, fit));
+    draft.emit(id.ticket, Body::Offered { leg: id.leg, offers, record: Box::new(record) });
     offers::transfer_offered(draft, id);
-    let automatic = fit.iter().position(|agent| accepts_by_itself(agent, ticket.channel));
-    if let Some(nth) = automatic {
-        let taken = &offers[nth];
-        offers::take(draft, taken.id, &std::sync::Arc::from(""), false)?;
+    if let Some(taken) = automatic {
+        offers::take(draft, taken, &std::sync::Arc::from(""), false)?;
     }
     Ok(Answer::Offer { offer: first })
 }
 
-fn waiting_at(draft: &Draft<'_>, id: LegId, leg_ver: u32) -> Result<(std::sync::Arc<Ticket>, Leg), Reject> {
-    let (ticket, leg) = draft.leg(id).map_err(|_| Reject::Stale)?;
-    let current = leg.state == LegState::Waiting && (leg.ver == leg_ver || leg_ver == 0 && leg.ver == 1);
-    if current { Ok((ticket, leg)) } else { Err(Reject::Stale) }
+/// The ticket of a leg that waits at this version.
+fn waiting_at(draft: &Draft<'_>, id: LegId, leg_ver: u32) -> Result<std::sync::Arc<Ticket>, Reject> {
+    let ticket = draft.ticket(id.ticket).map_err(|_| Reject::Stale)?;
+    let matched = |leg: &Leg| leg.ver == leg_ver || leg_ver == 0 && leg.ver == 1;
+    let current = ticket.leg(id.leg).is_some_and(|leg| leg.state == LegState::Waiting && matched(leg));
+    if current { Ok(ticket) } else { Err(Reject::Stale) }
 }
 
 fn takes(draft: &Draft<'_>, ticket: &Ticket, leg: &Leg, proposed: &Proposed) -> Option<std::sync::Arc<Agent>> {
@@ -104,7 +108,7 @@ pub(super) fn diagnose(
     leg_ver: u32,
     infeasibility: Option<Infeasibility>,
 ) -> Result<Answer, Reject> {
-    let (ticket, _) = waiting_at(draft, id, leg_ver)?;
+    let ticket = waiting_at(draft, id, leg_ver)?;
     if ticket.infeasibility == infeasibility {
         return Err(Reject::Stale);
     }
@@ -117,7 +121,8 @@ pub(super) fn diagnose(
 
 /// Lifts exclusions that are old enough: nobody else who could take the leg is on duty.
 pub(super) fn lift(draft: &mut Draft<'_>, id: LegId, leg_ver: u32) -> Result<Answer, Reject> {
-    let (_, leg) = waiting_at(draft, id, leg_ver)?;
+    let ticket = waiting_at(draft, id, leg_ver)?;
+    let leg = ticket.leg(id.leg).ok_or(Reject::Stale)?;
     let now = draft.now();
     let liftable = leg.exclusions.iter().filter(|exclusion| {
         !matches!(exclusion.reason, ExclusionReason::Conflict | ExclusionReason::Transferor)
@@ -133,13 +138,14 @@ pub(super) fn lift(draft: &mut Draft<'_>, id: LegId, leg_ver: u32) -> Result<Ans
 
 /// Puts a waiting leg into the lane that its need belongs to under the limits held now.
 pub(super) fn relane(draft: &mut Draft<'_>, id: LegId, leg_ver: u32) -> Result<Answer, Reject> {
-    let (ticket, leg) = waiting_at(draft, id, leg_ver)?;
+    let ticket = waiting_at(draft, id, leg_ver)?;
+    let leg = ticket.leg(id.leg).ok_or(Reject::Stale)?;
     let queue = draft.queue(&ticket);
     let lane = lane_of(draft.scope()?, ticket.channel, &queue, &leg.requirement, &leg.alternatives)?;
     if lane == leg.lane {
         return Err(Reject::Stale);
     }
-    let (requirement, order_time) = (leg.requirement, leg.order_time);
+    let (requirement, order_time) = (leg.requirement.clone(), leg.order_time);
     draft.emit(id.ticket, Body::LegMoved { leg: id.leg, lane, requirement, order_time });
     Ok(Answer::Leg { leg: id })
 }

@@ -46,7 +46,7 @@ pub(super) fn decide(
         content.resolution_text = new.text.clone();
         Arc::new(content)
     });
-    finish(draft, &ticket, resolution, content);
+    finish(draft, ticket, resolution, content);
     Ok(Answer::Ticket { ticket: id })
 }
 
@@ -57,18 +57,21 @@ fn at_first_contact(ticket: &Ticket) -> bool {
 }
 
 /// Resolved by its queue when the contact and its wrap-up were over.
-pub(super) fn by_itself(draft: &mut Draft<'_>, ticket: &Ticket, code: &Arc<str>) {
-    let first_contact = at_first_contact(ticket);
+pub(super) fn by_itself(draft: &mut Draft<'_>, ticket: Arc<Ticket>, code: &Arc<str>) {
+    let first_contact = at_first_contact(&ticket);
     let resolution = Resolution { code: code.clone(), first_contact, concession: None, agent: ticket.owner.clone() };
     finish(draft, ticket, resolution, None);
 }
 
-fn finish(draft: &mut Draft<'_>, ticket: &Ticket, resolution: Resolution, content: Option<Arc<Content>>) {
-    let window = draft.queue(ticket).reopen_window(ticket.channel);
+fn finish(draft: &mut Draft<'_>, ticket: Arc<Ticket>, resolution: Resolution, content: Option<Arc<Content>>) {
+    let window = draft.queue(&ticket).reopen_window(ticket.channel);
     let close_due = draft.now() + window;
-    draft.emit(ticket.id, Body::Resolved { resolution: Box::new(resolution), close_due, content });
+    let id = ticket.id;
+    // Nobody holds the row any more: the events change it in place.
+    drop(ticket);
+    draft.emit(id, Body::Resolved { resolution: Box::new(resolution), close_due, content });
     if window == Span::ZERO {
-        draft.emit(ticket.id, Body::Closed {});
+        draft.emit(id, Body::Closed {});
     }
 }
 

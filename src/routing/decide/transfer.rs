@@ -268,6 +268,9 @@ fn team_of(draft: &Draft<'_>, ticket: &Ticket, row: &Agent, refused: Reject) -> 
 
 /// The leg of a transfer became ACTIVE: the transferor is released, the hop counts.
 pub(super) fn confirmed(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject> {
+    if draft.ticket(id.ticket)?.open_transfer().is_none() {
+        return Ok(());
+    }
     let (ticket, leg) = draft.leg(id)?;
     let Some(transfer) = open_of(&ticket, &leg) else { return Ok(()) };
     let from = transfer.from_leg.and_then(|n| ticket.leg(n)).filter(|from| from.state == LegState::Active);
@@ -306,6 +309,9 @@ pub(super) fn offer_lost(draft: &mut Draft<'_>, id: LegId) -> Result<(), Reject>
 /// A named agent may stop responding because of another ticket, which brings no row of this one. What is proposed or diagnosed
 /// for their leg is then the first to know: the transfer goes back instead of to anybody.
 pub(super) fn deserted(draft: &mut Draft<'_>, id: LegId) -> Result<bool, Reject> {
+    if draft.ticket(id.ticket)?.open_transfer().is_none() {
+        return Ok(false);
+    }
     let (ticket, leg) = draft.leg(id)?;
     let named = open_of(&ticket, &leg).is_some_and(|open| matches!(open.target, Target::Agent(_)));
     let alone = leg.prefer.clone().filter(|_| named && leg.prefer_until.is_none() && leg.pause_until.is_none());

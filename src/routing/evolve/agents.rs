@@ -22,7 +22,7 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, event: &Event) {
         }
         Body::AgentUpdated { agent, profile, group } => {
             let row = agent_mut(ws, agent);
-            row.profile = profile.as_ref().clone();
+            row.profile = Arc::new(profile.as_ref().clone());
             row.group = *group;
             row.profile_rev += 1;
             row.update_time = at;
@@ -43,7 +43,8 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, event: &Event) {
         }
         Body::EndpointReported { agent, channel, reachability, until } => {
             let row = agent_mut(ws, agent);
-            if let Some(endpoint) = row.profile.endpoints.iter_mut().find(|endpoint| endpoint.channel == *channel) {
+            let profile = Arc::make_mut(&mut row.profile);
+            if let Some(endpoint) = profile.endpoints.iter_mut().find(|endpoint| endpoint.channel == *channel) {
                 endpoint.reachability = *reachability;
                 endpoint.until = *until;
             }
@@ -77,7 +78,7 @@ fn created(
         number: earlier.map_or(number, |earlier| earlier.number),
         ver: earlier.map_or(0, |earlier| earlier.ver),
         profile_rev: earlier.map_or(1, |earlier| earlier.profile_rev + 1),
-        profile: profile.clone(),
+        profile: Arc::new(profile.clone()),
         group,
         deleted: false,
         create_time: at,

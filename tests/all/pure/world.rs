@@ -15,10 +15,10 @@ use handoff::domain::requirement::{Band, Channel, Strategy};
 use handoff::domain::ticket::{Content, Ticket};
 use handoff::domain::time::{Span, Time};
 use handoff::routing::command::{Answer, Command, NewTicket, Proposed, SessionMode, Timing};
-use handoff::routing::decide::{Decision, decide};
+use handoff::routing::decide::{Decision, decide, decide_rows};
 use handoff::routing::evolve::evolve;
 use handoff::routing::reject::Reject;
-use handoff::routing::workset::{Layer, Scope, WorkingSet};
+use handoff::routing::workset::{Changed, Layer, Scope, WorkingSet};
 
 use super::commands::{POLICY, Scene};
 use super::{checks, desk};
@@ -117,7 +117,12 @@ impl World {
         self.count_waiting();
         let actor = Actor::Caller;
         let loaded = self.loaded(command);
-        let whole = caught(|| decide(&self.ws, command, &actor, self.now));
+        let decided = caught(|| decide_rows(&self.ws, command, &actor, self.now));
+        let (whole, worked_out) = match decided {
+            Ok(Ok((decision, worked_out))) => (Ok(Ok(decision)), Some(worked_out)),
+            Ok(Err(reject)) => (Ok(Err(reject)), None),
+            Err(panic) => (Err(panic), None),
+        };
         let place = |decision: &Decision| self.log.len()..self.log.len() + decision.events.len();
         let outcome = whole.as_ref().map_or(Ok(0..0), |whole| whole.as_ref().map(place).map_err(Clone::clone));
         self.trace.push(Asked { at: self.now, command: command.clone(), outcome });
@@ -138,6 +143,7 @@ impl World {
             self.log.push(event.clone());
         }
         checks::after_command(self, &before, &events)?;
+        worked_out.map_or(Ok(()), |worked_out| self.same_rows(&worked_out))?;
         Ok(Ok(answer))
     }
 
@@ -155,6 +161,18 @@ impl World {
             }
         };
         last.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The rows that deciding worked out are those that evolving gives.
+    fn same_rows(&self, worked_out: &Changed) -> Result<(), String> {
+        let agents = worked_out.agents.iter().all(|(id, row)| self.ws.agents.get(id) == Some(row));
+        let tickets = worked_out.tickets.iter().all(|(id, row)| self.ws.tickets.get(id) == Some(row));
+        let held = worked_out.conversations.iter().all(|(key, row)| self.ws.conversations.get(key) == Some(row));
+        let desk = |scope: &Option<Scope>| scope.as_ref().map(|scope| (scope.desk.clone(), scope.connectors.clone()));
+        if agents && tickets && held && desk(&worked_out.scope) == desk(&self.ws.scope) {
+            return Ok(());
+        }
+        Err(format!("the rows that were worked out are not those of the events: {worked_out:?}"))
     }
 
     /// What the store brings for a command: its roots and what follows from them.

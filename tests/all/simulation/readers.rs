@@ -11,7 +11,7 @@ use handoff::domain::id::{ConnectorId, TicketId};
 use handoff::domain::log::{LogRow, Selection};
 use handoff::domain::time::Span;
 use handoff::engine::Engine;
-use handoff::store::{Store, Subscription};
+use handoff::store::Store;
 use handoff::stream::cursor::{self, Extent, Prev, RETENTION, Resume};
 use handoff::stream::hub::Recent;
 use handoff::stream::seats::Standing;
@@ -263,7 +263,8 @@ async fn begins<S: Store, A: Availability>(
     let Ok(Some((head, _))) = store.head(&desk).await else { return Ok(None) };
     engine.hub().publish(&desk, [], head);
     let Ok(first) = store.first_seq(&desk, engine.clock().now() - RETENTION).await else { return Ok(None) };
-    let Ok(Subscription { acked, .. }) = engine.subscription(&desk, id).await else { return Ok(None) };
+    let Ok(stored) = engine.subscription(&desk, id).await else { return Ok(None) };
+    let acked = stored.acked;
     lock(reader).told(acked)?;
     // An ack that was given may not have been saved before a crash: then it goes on after an earlier one.
     let resume = match resume {

@@ -33,11 +33,12 @@ fn without_room(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Ti
     let mut roomy = rows.layer();
     for (id, agent) in rows.agents.all() {
         let mut agent = agent.as_ref().clone();
-        agent.profile.pools = [(Pool::Live, u16::MAX), (Pool::Deferred, u16::MAX)].into();
+        let profile = Arc::make_mut(&mut agent.profile);
+        profile.pools = [(Pool::Live, u16::MAX), (Pool::Deferred, u16::MAX)].into();
         for channel in Channel::ALL {
-            let weight = Some(agent.profile.weight(channel));
-            let paused = agent.profile.channels.get(&channel).is_some_and(|rule| rule.paused);
-            agent.profile.channels.insert(channel, ChannelRule { weight, max: Some(u16::MAX), paused });
+            let weight = Some(profile.weight(channel));
+            let paused = profile.channels.get(&channel).is_some_and(|rule| rule.paused);
+            profile.channels.insert(channel, ChannelRule { weight, max: Some(u16::MAX), paused });
         }
         roomy.agents.insert(id, Arc::new(agent));
     }

@@ -1,15 +1,18 @@
-//! Rows as the availability index sees them: numbers, keys and states, never text.
+//! Rows as the index sees them: numbers, keys and states, never text. For whoever feeds an index: the engine, the simulation.
 
-use crate::availability::{AgentView, Booking, LegView, Place, Serves, Waiting};
+use super::{AgentView, Ask, Booking, LegView, Place, Serves, Waiting};
 use crate::domain::agent::Agent;
-use crate::domain::id::{AgentId, LegId};
+use crate::domain::id::{AgentId, AgentNo, LegId};
 use crate::domain::leg::{Leg, LegState};
 use crate::domain::requirement::{Band, Channel, Pool};
 use crate::domain::ticket::Ticket;
-use crate::routing::decide::leg_key;
-use crate::routing::roster::{Pair, Roster};
+use crate::domain::time::Time;
+use crate::routing::command::NewTicket;
+use crate::routing::decide::{leg_key, plan};
+use crate::routing::roster::Pair;
+use crate::routing::workset::Scope;
 
-pub(super) fn of_agent(agent: &Agent) -> AgentView {
+pub fn of_agent(agent: &Agent) -> AgentView {
     let profile = &agent.profile;
     AgentView {
         number: agent.number,
@@ -26,21 +29,22 @@ pub(super) fn of_agent(agent: &Agent) -> AgentView {
     }
 }
 
-pub(super) fn of_pair(pair: Pair) -> Serves {
+pub fn of_pair(pair: Pair) -> Serves {
     Serves { lane: pair.lane, group: pair.group, rank: pair.rank }
 }
 
-pub(super) fn of_leg(roster: &Roster, ticket: &Ticket, leg: &Leg) -> LegView {
+/// `number` finds an agent's number; agents whom it does not know are left out.
+pub fn of_leg(number: impl Fn(&AgentId) -> Option<AgentNo>, ticket: &Ticket, leg: &Leg) -> LegView {
     let place = match leg.state {
         LegState::Waiting if leg.pause_until.is_some() => Place::Idle,
-        LegState::Waiting => Place::Waiting(waiting(roster, ticket, leg)),
+        LegState::Waiting => Place::Waiting(waiting(number, ticket, leg)),
         LegState::Offered => {
             let open = leg.offers.iter().filter(|offer| offer.is_open());
-            let by = open.filter_map(|offer| booking(roster, &offer.agent, offer.weight)).collect();
+            let by = open.filter_map(|offer| booking(number(&offer.agent), offer.weight)).collect();
             Place::Held { channel: ticket.channel, by }
         }
         LegState::Connecting | LegState::Active | LegState::Wrapping => {
-            let by = leg.agent.iter().filter_map(|agent| booking(roster, agent, leg.weight)).collect();
+            let by = leg.agent.iter().filter_map(|agent| booking(number(agent), leg.weight)).collect();
             Place::Held { channel: ticket.channel, by }
         }
         LegState::Done | LegState::Cancelled => Place::Closed,
@@ -48,13 +52,12 @@ pub(super) fn of_leg(roster: &Roster, ticket: &Ticket, leg: &Leg) -> LegView {
     LegView { id: LegId { ticket: ticket.id, leg: leg.n }, ver: leg.ver, place }
 }
 
-fn booking(roster: &Roster, agent: &AgentId, weight: u16) -> Option<Booking> {
-    roster.find(agent).map(|agent| Booking { agent: agent.number, weight })
+fn booking(agent: Option<AgentNo>, weight: u16) -> Option<Booking> {
+    agent.map(|agent| Booking { agent, weight })
 }
 
 /// A leg in line.
-pub(super) fn waiting(roster: &Roster, ticket: &Ticket, leg: &Leg) -> Waiting {
-    let number = |agent: &AgentId| roster.find(agent).map(|agent| agent.number);
+fn waiting(number: impl Fn(&AgentId) -> Option<AgentNo>, ticket: &Ticket, leg: &Leg) -> Waiting {
     let mut excluded: Vec<_> = leg.exclusions.iter().filter_map(|exclusion| number(&exclusion.agent)).collect();
     excluded.sort_unstable();
     Waiting {
@@ -66,4 +69,19 @@ pub(super) fn waiting(roster: &Roster, ticket: &Ticket, leg: &Leg) -> Waiting {
         prefer: leg.prefer.as_ref().and_then(number),
         connector: (ticket.band != Band::Deferred).then(|| ticket.connector.clone()),
     }
+}
+
+/// What to hold agents for, before a ticket is created; `None` for one that is parked, or whose lane is not interned.
+pub fn of_new(number: impl Fn(&AgentId) -> Option<AgentNo>, scope: &Scope, new: &NewTicket, now: Time) -> Option<Ask> {
+    let plan = plan(scope, new, now)?;
+    let waiting = Waiting {
+        lane: plan.lane.ok()?,
+        key: plan.key,
+        channel: new.channel,
+        want: plan.want,
+        excluded: Vec::new(),
+        prefer: new.preferred.first().and_then(number),
+        connector: (plan.band != Band::Deferred).then(|| new.connector.clone()),
+    };
+    Some(Ask { leg: plan.leg, waiting })
 }
