@@ -280,8 +280,10 @@ mod tests {
         assert!((curve.beyond(secs(10)) - 0.75).abs() < 1e-12);
         // Of the two who were still there at 30 s, one gave up.
         assert!((curve.beyond(secs(30)) - 0.375).abs() < 1e-12);
-        assert_eq!(curve.longer_than(secs(20), 0.9), secs(40), "the half who are left at the end of the curve");
-        assert_eq!(curve.longer_than(secs(0), 0.8), secs(30));
+        assert_eq!(curve.longer_than(secs(20), 0.9), secs(30));
+        assert_eq!(curve.longer_than(secs(20), 0.4), secs(40), "the half who are left at the end of the curve");
+        assert_eq!(curve.longer_than(secs(0), 0.8), secs(10));
+        assert_eq!(curve.longer_than(secs(0), 0.7), secs(30));
         assert_eq!(curve.longer_than(secs(40), 0.5), secs(41));
     }
 }

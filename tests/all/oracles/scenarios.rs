@@ -53,7 +53,7 @@ fn specialists_are_kept_for_what_only_they_can_do() {
 
 #[test]
 fn a_desk_that_cannot_keep_up_is_broken_off_and_said_so() {
-    let source = "tickets: 2000\nwarm_up: 0\nclasses: {calls: {arrivals: 720/h, handling: {constant: 100s}}}\n\
+    let source = "tickets: 2000\nwarm_up: 0\nclasses: {calls: {arrivals: 600/h, handling: {constant: 100s}}}\n\
                   agents: {desk: {count: 10}}";
     let mut scenario = scenario::read(source).expect("no mistakes");
     scenario.policy.queues.values_mut().for_each(|queue| {
