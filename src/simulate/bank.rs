@@ -112,17 +112,24 @@ fn seconds(row: &Row<'_>, column: &str) -> Result<Span, Fault> {
     number.map(|secs| Span::from_secs(secs.into())).ok_or_else(|| row.fault(column, "is not a number of seconds"))
 }
 
+/// What an agent was seen to take, and by day the first and the last moment of it.
+#[derive(Default)]
+struct Seen {
+    skills: Skills,
+    days: BTreeMap<String, (Time, Time)>,
+}
+
 fn agents(lines: &[Line]) -> Vec<Agent> {
-    let mut agents: BTreeMap<AgentId, (Skills, BTreeMap<String, (Time, Time)>)> = BTreeMap::new();
+    let mut agents: BTreeMap<AgentId, Seen> = BTreeMap::new();
     for line in lines {
         let Some((name, from, took)) = &line.service else { continue };
-        let (skills, days) = agents.entry(name.clone()).or_default();
+        let Seen { skills, days } = agents.entry(name.clone()).or_default();
         skills.insert(skill(&line.kind), 1);
         let until = *from + *took;
         let shift = days.entry(day(*from)).or_insert((*from, until));
         *shift = (shift.0.min(*from), shift.1.max(until));
     }
-    let agent = |(name, (skills, days)): (AgentId, (Skills, BTreeMap<String, (Time, Time)>))| {
+    let agent = |(name, Seen { skills, days }): (AgentId, Seen)| {
         let mut shifts: Vec<(Time, Time)> = Vec::new();
         for (from, until) in days.into_values() {
             match shifts.last_mut() {

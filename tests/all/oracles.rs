@@ -45,6 +45,7 @@ fn figures<'p>(played: &'p Played, class: &str) -> &'p Figures {
 
 /// The exact value lies in the 99 % interval, and the interval says something.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "a measurement is there to be read")]
 fn holds(what: &str, found: Estimate, exact: f64) {
     let Estimate { value, within } = found;
     println!("{what}: {value:.5} within {within:.5}, exactly {exact:.5}");

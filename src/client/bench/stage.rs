@@ -103,11 +103,7 @@ impl Stage {
     /// The request for the `n`th ticket.
     pub(super) fn ticket(&self, n: u64) -> api::CreateTicketRequest {
         let lane = u32::try_from(n % u64::from(self.lanes)).unwrap_or(0);
-        let skill = api::SkillNeed {
-            skill: skill_name(lane % SKILLS),
-            min_level: Some(1 + lane / SKILLS % LEVELS),
-            ..Default::default()
-        };
+        let skill = api::SkillNeed { skill: skill_name(lane % SKILLS), min_level: Some(1 + lane / SKILLS % LEVELS) };
         api::CreateTicketRequest {
             parent: self.desk.clone(),
             connector: self.connector.clone(),

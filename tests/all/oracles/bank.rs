@@ -5,6 +5,7 @@ use handoff::simulate::{bank, replay};
 use super::in_tree;
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn the_banks_week_is_played_beside_its_record() {
     let path = in_tree("../shared/data/bank-calls-week1.csv");
     let Ok(source) = std::fs::read(&path) else {
