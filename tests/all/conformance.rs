@@ -20,6 +20,7 @@ use handoff::domain::time::Span;
 use handoff::store::sqlite::SqliteStore;
 use handoff::store::{Error, Store};
 
+use crate::harness::opened;
 use crate::simulation::store::{Ground, MemoryStore, Slip};
 use harness::START;
 
@@ -53,7 +54,7 @@ impl Place for Directory {
     }
 
     async fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.0, Clock::starting_at(START, 1)).await.expect("the store opens")
+        opened(&self.0, &Clock::starting_at(START, 1)).await
     }
 
     async fn close(store: SqliteStore) {

@@ -21,7 +21,7 @@ use handoff::routing::command::{Command, NewTicket, SessionMode, Timing};
 use handoff::store::Store;
 use handoff::store::sqlite::SqliteStore;
 
-use crate::harness::{Folder, eventually};
+use crate::harness::{Folder, eventually, opened};
 
 struct Room {
     engine: Engine<SqliteStore, MemoryIndex>,
@@ -32,7 +32,7 @@ struct Room {
 impl Room {
     async fn open(folder: Folder) -> Room {
         let clock = Clock::new(1);
-        let store = SqliteStore::open(folder.path(), clock.clone()).await.expect("the store opens");
+        let store = opened(folder.path(), &clock).await;
         let engine = Engine::start(store, MemoryIndex::new(RESERVATION), clock, Entropy::seeded(7)).await;
         let desk = DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("room").expect("a name") };
         Room { engine: engine.expect("the engine starts"), desk, folder }

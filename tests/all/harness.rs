@@ -19,6 +19,7 @@ use handoff::entropy::Entropy;
 use handoff::grpc::serve;
 use handoff::proto::handoff::v1 as pb;
 use handoff::shutdown::{self, Trigger};
+use handoff::store;
 use handoff::store::sqlite::SqliteStore;
 use pb::agent_service_client::AgentServiceClient;
 use pb::decision_service_client::DecisionServiceClient;
@@ -91,7 +92,7 @@ impl Service {
 
     pub async fn start_on(folder: Folder, clock: Clock) -> Service {
         let rate = clock.rate();
-        let store = SqliteStore::open(folder.path(), clock.clone()).await.expect("the store opens");
+        let store = opened(folder.path(), &clock).await;
         let index = MemoryIndex::new(RESERVATION * i64::from(rate));
         let engine = Engine::start(store, index, clock, Entropy::from_system()).await.expect("the engine starts");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -122,6 +123,16 @@ impl Service {
         self.engine.stop().await;
         self.folder.take().expect("it is given back once")
     }
+}
+
+/// Opens a store whose directory was given up a moment ago. A program that another test is just starting holds everything
+/// that this process has open, the directory's lock too, until it has become that program.
+pub async fn opened(path: &Path, clock: &Clock) -> SqliteStore {
+    let open = async || match SqliteStore::open(path, clock.clone()).await {
+        Err(store::Error::InUse { .. }) => None,
+        other => Some(other.expect("the store opens")),
+    };
+    eventually("the directory is free", open).await
 }
 
 /// Waits until the condition holds, and fails with what was wanted if it does not in time.
