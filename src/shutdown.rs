@@ -1,6 +1,6 @@
 //! Stopping: one switch, thrown once, that every stream and task can wait for.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Throws the switch. Dropping it throws it as well: nobody could any more.
@@ -34,17 +34,26 @@ impl Shutdown {
     }
 }
 
-/// Returns at the first SIGTERM or SIGINT.
-///
-/// # Errors
-/// When the process cannot be told of signals.
-pub async fn asked_to_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        biased;
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, from [`Signals::listen`] on: one that comes while nobody waits is told to the next who does.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// When the process cannot be told of signals.
+    pub fn listen() -> std::io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Returns when the process is asked to stop, once for each time.
+    pub async fn asked_to_stop(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::folder::Folder;
 use crate::client::demo::{self, Ending, Format, Length, Output, Play};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::shutdown::{self, Shutdown, asked_to_stop};
+use crate::shutdown::{self, Shutdown, Signals};
 
 /// Fifty minutes of a service desk's morning in one
 #[derive(Debug, clap::Args)]
@@ -70,10 +70,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// The first signal ends it well, the second at once.
 async fn until_told(args: Args) -> anyhow::Result<Ending> {
     let (interrupt, interrupted) = shutdown::switch();
+    let mut signals = Signals::listen().context("cannot be told of signals")?;
     let signals = async {
-        asked_to_stop().await.context("cannot be told of signals")?;
+        signals.asked_to_stop().await;
         interrupt.stop();
-        asked_to_stop().await.context("cannot be told of signals")?;
+        signals.asked_to_stop().await;
         anyhow::bail!("stopped at once, as asked twice")
     };
     let work = async {

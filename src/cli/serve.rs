@@ -12,7 +12,8 @@ use super::embedded::Embedded;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::grpc::serve::Terms;
-use crate::{shutdown, telemetry};
+use crate::shutdown::{self, Signals};
+use crate::telemetry;
 
 /// Run the service
 #[derive(Debug, clap::Args)]
@@ -96,28 +97,20 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let (trigger, shutdown) = shutdown::switch();
     let service = Embedded::open(&settings.data_dir, Clock::new(1)).await?;
     // Before anybody is told that it is ready: from here on a signal stops it well.
-    let mut asked = std::pin::pin!(shutdown::asked_to_stop());
-    tokio::select! {
-        biased;
-        early = &mut asked => return early.context("cannot be told of signals"),
-        () = std::future::ready(()) => {}
-    }
+    let mut signals = Signals::listen().context("cannot be told of signals")?;
     tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), insecure = settings.insecure_listen, "ready");
     super::print(&format!("grpc {bound}\n"))?;
     let terms = Terms { drain: settings.drain_timeout.to_std(), origins: settings.allowed_origins.clone() };
     let mut serving = std::pin::pin!(service.serve(listener, shutdown, terms));
     tokio::select! {
         ended = &mut serving => return ended,
-        asked = asked => asked.context("cannot be told of signals")?,
+        () = signals.asked_to_stop() => {}
     }
     tracing::info!(drain = %settings.drain_timeout, "stopping; a second signal stops at once");
     trigger.stop();
     tokio::select! {
         ended = serving => ended?,
-        again = shutdown::asked_to_stop() => {
-            again.context("cannot be told of signals")?;
-            anyhow::bail!("stopped at once, as asked twice");
-        }
+        () = signals.asked_to_stop() => anyhow::bail!("stopped at once, as asked twice"),
     }
     tracing::info!("stopped");
     Ok(())
