@@ -13,11 +13,12 @@ mod past;
 mod rebuild;
 mod tables;
 mod timers;
+mod turns;
 mod writer;
 
 pub use call::{Call, Dedup, Failure, Reply};
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::mpsc;
@@ -37,7 +38,7 @@ use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
-use doubts::{Doubts, LostViews};
+use doubts::LostViews;
 use writer::{Job, Writer};
 
 pub use handle::{Lease, Waiting};
@@ -145,7 +146,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             stop,
             broken: switch(),
         });
-        let mut writer = Writer { inner: inner.clone(), queue, own: VecDeque::new(), doubts: Doubts::default() };
+        let mut writer = Writer::new(inner.clone(), queue);
         writer.load().await?;
         let mut tasks = inner.tasks.lock().await;
         let alarm = Alarm { inner: inner.clone(), armed: true };
@@ -259,7 +260,7 @@ impl<S: Store, A: Availability> Inner<S, A> {
 impl Failure {
     fn of_store(error: &store::Error) -> Failure {
         match error {
-            store::Error::Away(_) => Failure::StoreAway { retry_after: writer::RETRY_AFTER },
+            store::Error::Away(_) | store::Error::Undone => Failure::StoreAway { retry_after: writer::RETRY_AFTER },
             store::Error::Corrupt { .. }
             | store::Error::InUse { .. }
             | store::Error::Directory { .. }

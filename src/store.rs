@@ -88,6 +88,9 @@ pub enum Error {
     /// Nothing was committed, or nobody knows: repeat with the same keys.
     #[error("the store does not answer")]
     Away(#[source] sqlx::Error),
+    /// Nothing was committed, for the batch before it was not either: repeat with the same keys.
+    #[error("the store did not commit what this was decided on")]
+    Undone,
     /// What is stored cannot be read: a bug, or a foreign hand.
     #[error("stored {what} cannot be read")]
     Corrupt {
@@ -177,7 +180,8 @@ pub enum Due {
 pub trait Store: Send + Sync + 'static {
     /// One transaction: takes the dedup keys, locks and loads what the requests name (and what follows from it, see [`Roots`]),
     /// calls `work` once, writes the rows that `work` changed set by set, and appends the events last. When it errs, nothing
-    /// was committed, or it is unknown whether it was; `work` may then run again on a fresh load.
+    /// was committed, or it is unknown whether it was; `work` may then run again on a fresh load. Transactions may be under way
+    /// side by side; each is decided on what those before it leave, and committed after them.
     fn transact<T, F>(
         &self,
         requests: Vec<Request>,

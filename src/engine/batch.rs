@@ -55,6 +55,16 @@ impl Task {
         }
     }
 
+    /// Whether it may be decided while the batch before is being written. What then is said of the desk may be one batch old: a
+    /// reason to wait is put right when both are committed.
+    pub fn overlaps(&self) -> bool {
+        match self {
+            Task::Call { call, .. } => call.command.is_of_a_ticket(),
+            Task::Own { command, .. } => command.is_of_a_ticket(),
+            Task::Propose { .. } => true,
+        }
+    }
+
     pub fn class(&self) -> u8 {
         match self {
             Task::Call { call, .. } => call.command.class(),

@@ -4,7 +4,7 @@
 //! in a desk of which memory is behind would wait for the next commit there, however long that takes.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -36,6 +36,12 @@ impl Doubts {
         *known = doubt.max(*known);
     }
 
+    /// To be looked into as soon as that can be.
+    pub fn raise_now(&mut self, desk: DeskKey, doubt: Doubt) {
+        self.raise(desk, doubt);
+        self.next = Duration::ZERO;
+    }
+
     pub fn dispel(&mut self, desk: &DeskKey) {
         self.desks.remove(desk);
     }
@@ -64,7 +70,7 @@ pub(super) struct LostViews {
 
 impl LostViews {
     pub fn report(&self, desk: &DeskKey, epoch: u64) {
-        self.desks.lock().unwrap_or_else(PoisonError::into_inner).insert(desk.clone(), epoch);
+        self.lock().insert(desk.clone(), epoch);
         self.news.notify_one();
     }
 
@@ -72,8 +78,16 @@ impl LostViews {
         self.news.notified().await;
     }
 
+    pub fn any(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     fn take(&self) -> BTreeMap<DeskKey, u64> {
-        std::mem::take(&mut *self.desks.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, u64>> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
-//! The writer: takes what waits, decides it in one transaction, moves the view over it, and answers.
+//! The writer: decides jobs in transactions, moves the view over each, and answers.
 //!
-//! One task owns the desks in memory. It never waits for a batch to fill: a lone call pays one commit, a busy service fills its
-//! batches by itself. What the index proposes in return goes into the next batch.
+//! One task owns the desks in memory. What the index proposes in return goes into the next batch. `turns` says which jobs that
+//! is, and when.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,20 +16,19 @@ use super::desk::{DeskChange, DeskState};
 use super::doubts::{Doubt, Doubts};
 use super::rebuild::Rebuilt;
 use super::tables::Wanted;
+use super::turns::UnderWay;
 use crate::availability::{Advanced, Ask, Availability, Reservation};
 use crate::domain::event::Entry;
 use crate::domain::id::{DeskKey, LegId, TicketId};
 use crate::domain::log::LogRow;
 use crate::domain::ticket::Ticket;
-use crate::domain::time::{Span, Time};
+use crate::domain::time::Time;
 use crate::routing::command::{Command, Roots};
 use crate::routing::workset::Scope;
-use crate::store::{Committed, MAX_BATCH, Request, Store};
+use crate::store::{self, Committed, Request, Store};
 
 /// Calls that wait for the writer. The class decides how far up it may fill: work that ends something always finds room.
 pub(super) const QUEUE: usize = 8_192;
-/// How often idle lanes and groups are looked for.
-const RETIRE_EVERY: Span = Span::from_mins(1);
 /// What an overloaded or cut-off caller is told to wait.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -63,89 +62,60 @@ pub(super) struct Writer<S, A> {
     pub queue: mpsc::Receiver<Job>,
     /// What follows from the batches before: first in line.
     pub own: VecDeque<Job>,
+    /// The next batch, as far as it is known.
+    pub jobs: Vec<Job>,
+    pub under_way: Option<UnderWay>,
+    /// What has to be interned when nothing is under way.
+    pub wanted: BTreeMap<DeskKey, Wanted>,
     pub doubts: Doubts,
+    pub retired_at: Time,
 }
 
 impl<S: Store, A: Availability> Writer<S, A> {
-    /// Runs until every sender is gone and all is decided.
-    pub async fn run(mut self) {
-        let mut jobs = Vec::with_capacity(MAX_BATCH);
-        let mut retired_at = self.inner.clock.now();
-        loop {
-            self.dispel_doubts().await;
-            jobs.extend(self.own.drain(..self.own.len().min(MAX_BATCH)));
-            if !jobs.is_empty() {
-                self.take_waiting(&mut jobs);
-            } else if !self.wait(&mut jobs).await {
-                return;
-            }
-            if !jobs.is_empty() {
-                self.turn(std::mem::take(&mut jobs)).await;
-            }
-            if self.inner.clock.now() - retired_at >= RETIRE_EVERY {
-                retired_at = self.inner.clock.now();
-                self.retire_idle().await;
-            }
+    pub fn new(inner: Arc<Inner<S, A>>, queue: mpsc::Receiver<Job>) -> Writer<S, A> {
+        Writer {
+            queue,
+            own: VecDeque::new(),
+            jobs: Vec::new(),
+            under_way: None,
+            wanted: BTreeMap::new(),
+            doubts: Doubts::default(),
+            retired_at: inner.clock.now(),
+            inner,
         }
     }
 
-    /// Until there is something to do: a job, or a doubt. `false`: nobody can send a job any more.
-    async fn wait(&mut self, jobs: &mut Vec<Job>) -> bool {
-        tokio::select! {
-            biased;
-            count = self.queue.recv_many(jobs, MAX_BATCH) => count > 0,
-            () = self.inner.lost_views.notified() => true,
-            () = self.inner.clock.real_sleep(self.doubts.rest(self.inner.clock.uptime())), if self.doubts.any() => true,
-        }
-    }
-
-    fn take_waiting(&mut self, jobs: &mut Vec<Job>) {
-        while jobs.len() < MAX_BATCH {
-            let Ok(job) = self.queue.try_recv() else { return };
-            jobs.push(job);
-        }
-    }
-
-    /// One batch, from the reservation of agents to the answers.
-    async fn turn(&mut self, mut jobs: Vec<Job>) {
-        // An accept beats the expiry that it raced.
-        jobs.sort_by_key(|job| job.task.class());
-        self.reserve(&mut jobs).await;
-        let tasks = jobs.iter().map(|job| job.task.clone()).collect();
-        match self.commit(tasks).await {
-            Ok(verdicts) => {
-                for (desk, wanted) in self.answer(jobs, verdicts) {
-                    self.intern(desk, wanted).await;
-                }
-            }
-            // Reservations lapse by themselves, deadlines are found again by the next poll.
-            Err(failure) => jobs.into_iter().for_each(|job| job.answer(Err(failure.clone()))),
-        }
-    }
-
-    /// Decides and commits; memory, the index and the streams follow.
+    /// One batch on its own: nothing else is under way.
     pub(super) async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
+        let desks = tasks.iter().map(|task| task.desk().clone()).collect();
+        let committed = self.transaction(tasks, None).await;
+        self.settled(committed, desks).await
+    }
+
+    /// Decides and commits; says when it has decided.
+    pub(super) fn transaction(
+        &self,
+        tasks: Vec<Task>,
+        decided: Option<oneshot::Sender<()>>,
+    ) -> impl Future<Output = Result<Committed<Decided>, store::Error>> + Send + use<S, A> {
         let requests: Vec<Request> = tasks.iter().map(|task| self.request(task)).collect();
-        let desks: BTreeSet<DeskKey> = requests.iter().map(|request| request.desk.clone()).collect();
         let inner = self.inner.clone();
-        let committed = self
-            .inner
-            .store
-            .transact(requests, move |loaded| batch::run(loaded, &tasks, &inner.read_desks(), inner.decide))
-            .await;
-        match committed {
-            Ok(committed) => Ok(self.settle(committed).await),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a batch was not committed");
-                // Or it was, and nobody heard of it.
-                desks.into_iter().for_each(|desk| self.doubts.raise(desk, Doubt::Head));
-                Err(Failure::of_store(&error))
-            }
+        async move {
+            let desks = inner.clone();
+            let work = inner.store.transact(requests, move |loaded| {
+                let work = batch::run(loaded, &tasks, &desks.read_desks(), desks.decide);
+                if let Some(decided) = decided {
+                    // Nobody waits for it any more when the writer is gone.
+                    let _gone = decided.send(());
+                }
+                work
+            });
+            work.await
         }
     }
 
     /// Holds agents for the tickets that are about to be created.
-    async fn reserve(&self, jobs: &mut [Job]) {
+    pub(super) async fn reserve(&self, jobs: &mut [Job]) {
         let now = self.inner.clock.now();
         let mut asks: BTreeMap<DeskKey, Vec<(usize, Ask)>> = BTreeMap::new();
         for (at, job) in jobs.iter().enumerate() {
@@ -195,7 +165,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
     }
 
     /// The batch is durable: memory and the index follow, then the streams are told.
-    async fn settle(&mut self, committed: Committed<Decided>) -> Vec<Verdict> {
+    pub(super) async fn settle(&mut self, committed: Committed<Decided>) -> Vec<Verdict> {
         let Committed { value: decided, entries, desks, now } = committed;
         let Decided { verdicts, mut changes, refused } = decided;
         let appended: BTreeMap<DeskKey, u64> =
@@ -289,9 +259,8 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
     }
 
-    /// Tells the callers; answers, by desk, what has to be interned and who waits for it.
-    fn answer(&mut self, jobs: Vec<Job>, verdicts: Vec<Verdict>) -> BTreeMap<DeskKey, Wanted> {
-        let mut wanted: BTreeMap<DeskKey, Wanted> = BTreeMap::new();
+    /// Tells the callers. Those for whom something has to be interned first wait for it.
+    pub(super) fn answer(&mut self, jobs: Vec<Job>, verdicts: Vec<Verdict>) {
         for (mut job, verdict) in jobs.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Answered(outcome) => job.answer(Ok(outcome)),
@@ -302,7 +271,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
                     job.answer(Err(Failure::Overloaded { retry_after: RETRY_AFTER }));
                 }
                 Verdict::NeedsIntern { lanes, groups } => {
-                    let wanted = wanted.entry(job.task.desk().clone()).or_default();
+                    let wanted = self.wanted.entry(job.task.desk().clone()).or_default();
                     wanted.lanes.extend(lanes);
                     wanted.groups.extend(groups);
                     job.interns += 1;
@@ -315,12 +284,16 @@ impl<S: Store, A: Availability> Writer<S, A> {
                 }
             }
         }
-        wanted
     }
 
     /// Builds the desk's memory and view anew. Where that fails, a doubt is left, and calls go on: what is created meanwhile
     /// waits.
     pub(super) async fn rebuild(&mut self, desk: &DeskKey) {
+        // What is under way would be taken in twice: first that, then this.
+        if self.under_way.is_some() {
+            self.doubts.raise_now(desk.clone(), Doubt::View);
+            return;
+        }
         match self.inner.rebuild_once(desk).await {
             Ok(Rebuilt { reservations, to_diagnose }) => {
                 self.doubts.dispel(desk);

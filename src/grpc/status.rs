@@ -99,8 +99,8 @@ impl From<Fault> for Status {
 /// A failed read. The cause goes to the log.
 pub fn of_store(error: &store::Error) -> Status {
     match error {
-        store::Error::Away(source) => {
-            tracing::warn!(error = %source, "the store did not answer a read");
+        store::Error::Away(_) | store::Error::Undone => {
+            tracing::warn!(error = error as &dyn std::error::Error, "the store did not answer a read");
             Fault::new(ErrorReason::StoreUnavailable, "the store does not answer").retry_after(STORE_RETRY).into()
         }
         store::Error::Corrupt { .. }

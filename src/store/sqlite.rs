@@ -3,6 +3,7 @@
 //! A single connection writes, each transaction from `BEGIN IMMEDIATE` on; a few others read. Every statement takes whole sets
 //! as JSON lists (`jsonb_each`, which does not make text of each row again), so that a batch of commands costs a fixed number of them.
 
+mod ahead;
 mod changes;
 mod load;
 mod log;
@@ -34,11 +35,16 @@ use crate::domain::log::{LogRow, Selection};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::Scope;
+use ahead::Ahead;
 use recent::Cache;
 
 pub struct SqliteStore {
     /// One connection.
     writer: SqlitePool,
+    /// Another one, through which a batch is loaded while the one before it is written.
+    loader: SqlitePool,
+    /// The batch decided last. Held while the next is decided.
+    line: tokio::sync::Mutex<Option<Arc<Ahead>>>,
     readers: SqlitePool,
     clock: Clock,
     incarnation: u64,
@@ -51,6 +57,7 @@ impl SqliteStore {
     /// Waits for the statements under way and closes every connection, which folds the write-ahead log into the file.
     pub async fn close(&self) {
         self.readers.close().await;
+        self.loader.close().await;
         self.writer.close().await;
     }
 

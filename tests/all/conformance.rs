@@ -8,6 +8,7 @@ mod day;
 mod durability;
 mod harness;
 mod log;
+mod overlap;
 mod reads;
 mod upkeep;
 
@@ -109,6 +110,11 @@ conformance! {
         work_that_panics_leaves_nothing_behind
         a_dropped_transaction_leaves_nothing_half_done
         a_rejected_batch_writes_nothing;
+    overlap:
+        the_next_batch_sees_what_the_one_before_it_leaves
+        an_answer_is_found_before_it_is_committed_and_given_after
+        a_day_played_side_by_side_leaves_the_rows_that_its_log_makes
+        nothing_is_committed_on_what_was_given_up;
     closure:
         a_ticket_brings_its_concerned_agents
         an_agent_with_work_brings_the_tickets_and_their_agents

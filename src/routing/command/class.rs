@@ -48,4 +48,50 @@ impl Command {
             | Command::DeleteAgent { .. } => 4,
         }
     }
+
+    /// Whether it is about a ticket and those who work on it, and leaves alone what other decisions are measured by: who is on
+    /// the desk, what was said of legs that wait, and how the desk is set up.
+    pub fn is_of_a_ticket(&self) -> bool {
+        match self {
+            Command::AcceptOffer { .. }
+            | Command::DeclineOffer { .. }
+            | Command::ConfirmOffer { .. }
+            | Command::FailOffer { .. }
+            | Command::EndLeg { .. }
+            | Command::FinishWrapUp { .. }
+            | Command::CancelTicket { .. }
+            | Command::ResolveTicket { .. }
+            | Command::Propose { .. }
+            | Command::LiftExclusions { .. }
+            | Command::TickTicket { .. }
+            | Command::CreateTicket(_)
+            | Command::UpdateTicket { .. }
+            | Command::ReopenTicket { .. }
+            | Command::HoldTicket { .. }
+            | Command::ResumeTicket { .. }
+            | Command::RequeueTicket { .. }
+            | Command::AssignTicket { .. }
+            | Command::EscalateTicket { .. }
+            | Command::TransferTicket { .. } => true,
+            Command::Diagnose { .. }
+            | Command::Relane { .. }
+            | Command::TickAgent { .. }
+            | Command::ConnectorPresence { .. }
+            | Command::StartSession { .. }
+            | Command::EndSession { .. }
+            | Command::SetAgentState { .. }
+            | Command::ReportEndpoint { .. }
+            | Command::CreateDesk { .. }
+            | Command::UpdateDesk { .. }
+            | Command::UpdatePolicy { .. }
+            | Command::CreateConnector { .. }
+            | Command::UpdateConnector { .. }
+            | Command::DeleteConnector { .. }
+            | Command::Intern { .. }
+            | Command::Retire { .. }
+            | Command::CreateAgent { .. }
+            | Command::UpdateAgent { .. }
+            | Command::DeleteAgent { .. } => false,
+        }
+    }
 }

@@ -6,18 +6,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use sqlx::sqlite::SqliteArguments;
 
-use super::recent::Changed;
-use super::rows;
+use super::ahead::Ahead;
+use super::{rows, statements};
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
-use crate::domain::event::{Body, Event, Route};
-use crate::domain::id::{ConnectorId, DeskKey, OfferId, TicketId};
+use crate::domain::event::{Body, Entry, Event, Route};
+use crate::domain::id::{ConnectorId, DeskKey, OfferId};
 use crate::domain::leg::Leg;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::{Scope, WorkingSet};
 use crate::store::{DedupKey, Error, Loaded, StoredAnswer, Work, route};
+
+pub(super) type Entries = BTreeMap<DeskKey, Vec<Arc<Entry>>>;
 
 /// Rows of one table: a JSON list of what is searched, and beside it the bodies, which are neither escaped nor parsed again.
 #[derive(Default)]
@@ -63,43 +66,91 @@ fn write(to: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Error> {
     serde_json::to_writer(to, value).map_err(|error| rows::corrupt("row", error))
 }
 
-/// Everything that a batch writes, but the numbers of its events, which are taken last.
+/// Everything that a batch writes.
 #[derive(Default)]
 pub(super) struct Changes {
-    pub tickets: Rows,
-    pub contents: Rows,
-    pub legs: Rows,
-    pub offers: Rows,
-    pub agents: Rows,
-    pub desks: Rows,
-    pub heads: Rows,
-    pub connectors: Rows,
-    pub lanes: Rows,
-    pub lanes_retired: Rows,
-    pub groups: Rows,
-    pub groups_retired: Rows,
-    pub policies: Rows,
-    pub conversations_touched: Rows,
-    pub conversations_held: Rows,
-    pub answers: Rows,
-    pub events: BTreeMap<DeskKey, Vec<(Event, Option<Route>)>>,
-    /// The same rows, for the cache.
-    pub changed: Changed,
+    tickets: Rows,
+    contents: Rows,
+    legs: Rows,
+    offers: Rows,
+    agents: Rows,
+    desks: Rows,
+    heads: Rows,
+    connectors: Rows,
+    lanes: Rows,
+    lanes_retired: Rows,
+    groups: Rows,
+    groups_retired: Rows,
+    policies: Rows,
+    conversations_touched: Rows,
+    conversations_held: Rows,
+    answers: Rows,
+    heads_moved: Rows,
+    events: Rows,
+    /// What is appended, in the order of the log.
+    entries: Entries,
+    /// The same rows, for the batch that follows.
+    ahead: Ahead,
 }
 
 impl Changes {
-    /// Splits the work into what is written and what the caller gets.
-    pub fn of<T>(loaded: &Loaded, work: Work<'_, T>) -> Result<(Changes, T), Error> {
+    /// Splits the work into what is written and what the caller gets. `heads` are those of the logs before it.
+    pub fn of<T>(loaded: &Loaded, heads: &BTreeMap<DeskKey, u64>, work: Work<'_, T>) -> Result<(Changes, T), Error> {
         let Work { changed, events, answers, value } = work;
         let mut changes = Changes::default();
         for set in &changed {
             changes.set(set, loaded.desks.get(&set.key))?;
         }
-        changes.log(loaded, &changed, events)?;
-        for (key, answer) in &answers {
-            changes.answer(key, answer, loaded.now)?;
+        for (key, event) in events {
+            let route = route(loaded, &changed, &key, &event)?;
+            changes.interned(&key, &event)?;
+            changes.append(key, heads, event, route)?;
+        }
+        for (key, entries) in &changes.entries {
+            let before = heads.get(key).copied().unwrap_or(0);
+            let after = before + entries.len() as u64;
+            changes.heads_moved.push(&(&key.tenant, &key.desk, before, after))?;
+            changes.ahead.heads.insert(key.clone(), after);
+        }
+        for (key, answer) in answers {
+            changes.answer(&key, &answer, loaded.now)?;
+            changes.ahead.answers.insert(key, answer);
         }
         Ok((changes, value))
+    }
+
+    /// What [`statements::PUTS`] is given, unless there is nothing to write; and what the batch leaves.
+    pub fn into_parts(self) -> Result<(Option<SqliteArguments>, Entries, Ahead), Error> {
+        let tables = [
+            self.tickets,
+            self.contents,
+            self.legs,
+            self.offers,
+            self.conversations_touched,
+            self.conversations_held,
+            self.agents,
+            self.desks,
+            self.heads,
+            self.connectors,
+            self.lanes,
+            self.lanes_retired,
+            self.groups,
+            self.groups_retired,
+            self.policies,
+            self.answers,
+            self.heads_moved,
+            self.events,
+        ];
+        let parts = tables.map(Rows::into_parts);
+        let mut any = false;
+        let mut lists = Vec::new();
+        for part in parts {
+            let part = part?;
+            any |= part.is_some();
+            lists.push(part.map(|(list, bodies)| (Some(list), Some(bodies))).unwrap_or_default());
+        }
+        let arguments = any.then(|| statements::PUTS.arguments(lists)).transpose()?;
+        Ok((arguments, self.entries, self.ahead))
     }
 
     fn set(&mut self, set: &WorkingSet<'_>, base: Option<&WorkingSet<'static>>) -> Result<(), Error> {
@@ -116,7 +167,9 @@ impl Changes {
                 self.agent(key, agent)?;
             }
         }
-        for ((connector, conversation), held) in set.conversations.own() {
+        for (conversation_key, held) in set.conversations.own() {
+            self.ahead.conversations.insert((key.clone(), conversation_key.clone()));
+            let (connector, conversation) = conversation_key;
             let row = (key.tenant.as_str(), key.desk.as_str(), connector.as_str(), conversation.as_ref());
             self.conversations_touched.push(&row)?;
             if let Some(ticket) = held.as_ref() {
@@ -130,7 +183,7 @@ impl Changes {
     }
 
     fn ticket(&mut self, key: &DeskKey, ticket: &Arc<Ticket>, before: Option<&Ticket>) -> Result<(), Error> {
-        self.changed.tickets.insert((key.clone(), ticket.id), ticket.clone());
+        self.ahead.changed.tickets.insert((key.clone(), ticket.id), ticket.clone());
         let (tenant, desk, id) = (key.tenant.as_str(), key.desk.as_str(), ticket.id.to_string());
         let row = (
             tenant,
@@ -191,7 +244,7 @@ impl Changes {
     }
 
     fn agent(&mut self, key: &DeskKey, agent: &Arc<Agent>) -> Result<(), Error> {
-        self.changed.agents.insert((key.clone(), agent.id.clone()), agent.clone());
+        self.ahead.changed.agents.insert((key.clone(), agent.id.clone()), agent.clone());
         let row = (
             key.tenant.as_str(),
             key.desk.as_str(),
@@ -225,28 +278,38 @@ impl Changes {
             }
         }
         if changed {
-            self.changed.scopes.insert(key.clone(), scope.clone());
+            self.ahead.changed.scopes.insert(key.clone(), scope.clone());
         }
         Ok(())
     }
 
-    fn log(&mut self, loaded: &Loaded, changed: &[WorkingSet<'_>], events: Vec<(DeskKey, Event)>) -> Result<(), Error> {
-        let row = |key: &DeskKey, id: &TicketId| {
-            let mut after = changed.iter().rev().filter(|set| set.key == *key);
-            let found = after.find_map(|set| set.tickets.get(id));
-            found.or_else(|| loaded.desks.get(key)?.tickets.get(id)).cloned()
-        };
-        for (key, event) in events {
-            self.interned(&key, &event)?;
-            let route = match &event.ticket {
-                Some(id) => {
-                    let ticket = row(&key, id).ok_or_else(|| rows::corrupt("batch", format!("no row of {id}")))?;
-                    route::of(&event, &ticket)
-                }
-                None => None,
-            };
-            self.events.entry(key).or_default().push((event, route));
-        }
+    fn append(
+        &mut self,
+        key: DeskKey,
+        heads: &BTreeMap<DeskKey, u64>,
+        event: Event,
+        route: Option<Route>,
+    ) -> Result<(), Error> {
+        let head = heads.get(&key).copied().unwrap_or(0);
+        let entries = self.entries.entry(key.clone()).or_default();
+        let entry = Entry { seq: head + 1 + entries.len() as u64, event, route };
+        let Entry { seq, event, route } = &entry;
+        let route = route.as_ref();
+        let row = (
+            &key.tenant,
+            &key.desk,
+            seq,
+            event.at,
+            rows::to_json("actor", &event.actor)?,
+            event.ticket.map(|ticket| ticket.to_string()),
+            event.ticket_seq,
+            event.body.decision_kind(),
+            route.map(|route| &route.connector),
+            route.map(|route| route.channel.word()),
+            route.and_then(|route| route.side_connector.as_ref()),
+        );
+        self.events.push_with(&row, &event.body)?;
+        entries.push(Arc::new(entry));
         Ok(())
     }
 
@@ -270,4 +333,14 @@ impl Changes {
         let body = rows::to_json("answer", &answer.answer)?;
         self.answers.push(&(tenant, caller, method, key, &answer.request_hash, body, at))
     }
+}
+
+/// Whom the event concerns, as its ticket is after the batch.
+fn route(loaded: &Loaded, changed: &[WorkingSet<'_>], key: &DeskKey, event: &Event) -> Result<Option<Route>, Error> {
+    let Some(id) = &event.ticket else { return Ok(None) };
+    let mut after = changed.iter().rev().filter(|set| set.key == *key);
+    let found = after.find_map(|set| set.tickets.get(id));
+    let ticket = found.or_else(|| loaded.desks.get(key)?.tickets.get(id));
+    let ticket = ticket.ok_or_else(|| rows::corrupt("batch", format!("no row of {id}")))?;
+    Ok(route::of(event, ticket))
 }

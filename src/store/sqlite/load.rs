@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sqlx::SqliteConnection;
-
-use super::recent::{Cache, Recent};
+use super::ahead::Source;
 use super::{rows, scope, statements};
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, ConnectorId, DeskKey, QueueId, TicketId};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::{Span, Time};
 use crate::routing::workset::WorkingSet;
-use crate::store::{DEDUP_DAYS, Error, Loaded, Request, StoredAnswer};
+use crate::store::{DEDUP_DAYS, DedupKey, Error, Loaded, Request, StoredAnswer};
 
 /// A batch's rows, and the heads of its desks' logs.
 pub(super) struct Batch {
@@ -23,21 +21,18 @@ pub(super) struct Batch {
 type Keys<K> = BTreeSet<(DeskKey, K)>;
 
 /// In the order in which a store with many writers would lock: dedup keys, tickets, agents, desks.
-pub(super) async fn batch(
-    connection: &mut SqliteConnection,
-    cache: &Cache,
-    requests: &[Request],
-    now: Time,
-) -> Result<Batch, Error> {
+pub(super) async fn batch(source: &mut Source<'_>, requests: &[Request], now: Time) -> Result<Batch, Error> {
+    let named = Named::of(requests);
+    if named.needs_all_committed() || source.before.as_ref().is_some_and(|before| !before.changed.scopes.is_empty()) {
+        source.settle().await?;
+    }
     let desks: BTreeSet<DeskKey> = requests.iter().map(|request| request.desk.clone()).collect();
     let mut sets: BTreeMap<DeskKey, WorkingSet<'static>> =
         desks.iter().map(|key| (key.clone(), WorkingSet::empty(key.clone()))).collect();
-    let answers = answers(connection, requests, now).await?;
-    let named = Named::of(requests);
-
+    let answers = answers(source, requests, now).await?;
     let mut tickets = named.tickets;
-    tickets.extend(tickets_of_agents(connection, &named.with_work).await?);
-    let found = load_tickets(connection, cache, tickets.iter()).await?;
+    tickets.extend(tickets_of_agents(source, &named.with_work).await?);
+    let found = load_tickets(source, tickets.iter()).await?;
     let mut agents = named.agents;
     let mut held = named.conversations;
     for (key, ticket) in &found {
@@ -46,16 +41,16 @@ pub(super) async fn batch(
         let own = ticket.content.conversation_keys.iter().map(|word| (ticket.connector.clone(), word.clone()));
         held.extend(own.map(|conversation| (key.clone(), conversation)));
     }
-    let holders = conversations(connection, &held, &mut sets).await?;
+    let holders = conversations(source, &held, &mut sets).await?;
     // Without their agents: a refusal only names them.
-    let others = load_tickets(connection, cache, holders.difference(&tickets)).await?;
+    let others = load_tickets(source, holders.difference(&tickets)).await?;
     for (key, ticket) in found.into_iter().chain(others) {
         set_of(&mut sets, &key).tickets.insert(ticket.id, ticket);
     }
-    load_agents(connection, &cache.agents, &agents, &mut sets).await?;
-    count_waiting(connection, &named.queues, &mut sets).await?;
-    let heads = heads(connection, &desks).await?;
-    for (key, scope) in scope::cached(connection, &cache.scopes, &desks).await? {
+    load_agents(source, &agents, &mut sets).await?;
+    count_waiting(source, &named.queues, &mut sets).await?;
+    let heads = heads(source, &desks).await?;
+    for (key, scope) in scope::cached(source, &desks).await? {
         set_of(&mut sets, &key).scope = Some(scope);
     }
     Ok(Batch { loaded: Loaded { desks: sets, answers, now }, heads })
@@ -84,19 +79,23 @@ impl Named {
         }
         named
     }
+
+    /// Whether something is asked for that no key finds.
+    fn needs_all_committed(&self) -> bool {
+        !self.with_work.is_empty() || !self.queues.is_empty()
+    }
 }
 
 fn set_of<'s>(sets: &'s mut BTreeMap<DeskKey, WorkingSet<'static>>, key: &DeskKey) -> &'s mut WorkingSet<'static> {
     sets.get_mut(key).expect("only rows of the batch's desks are asked for")
 }
 
-async fn answers(
-    connection: &mut SqliteConnection,
-    requests: &[Request],
-    now: Time,
-) -> Result<Vec<Option<StoredAnswer>>, Error> {
-    let mut answers: Vec<Option<StoredAnswer>> = requests.iter().map(|_| None).collect();
+async fn answers(source: &mut Source<'_>, requests: &[Request], now: Time) -> Result<Vec<Option<StoredAnswer>>, Error> {
+    let ahead = |key: &DedupKey| source.before.as_ref()?.answers.get(key).cloned();
+    let mut answers: Vec<Option<StoredAnswer>> =
+        requests.iter().map(|request| ahead(request.dedup.as_ref()?)).collect();
     let keyed = requests.iter().enumerate().filter_map(|(at, request)| Some((at, request.dedup.as_ref()?)));
+    let keyed = keyed.filter(|(at, _)| answers[*at].is_none());
     let (places, keys): (Vec<usize>, Vec<_>) =
         keyed.map(|(at, key)| (at, (key.tenant.as_str(), &key.caller, &key.method, &key.key))).unzip();
     if keys.is_empty() {
@@ -106,7 +105,7 @@ async fn answers(
     let found: Vec<(i64, String, String)> = sqlx::query_as(statements::LOAD_ANSWERS)
         .bind(rows::to_json("dedup keys", &keys)?)
         .bind(expired.micros())
-        .fetch_all(connection)
+        .fetch_all(source.connection().await?)
         .await?;
     for (nth, request_hash, answer) in found {
         let place = usize::try_from(nth).ok().and_then(|nth| places.get(nth)).copied();
@@ -117,13 +116,13 @@ async fn answers(
     Ok(answers)
 }
 
-async fn tickets_of_agents(connection: &mut SqliteConnection, agents: &Keys<AgentId>) -> Result<Keys<TicketId>, Error> {
+async fn tickets_of_agents(source: &mut Source<'_>, agents: &Keys<AgentId>) -> Result<Keys<TicketId>, Error> {
     if agents.is_empty() {
         return Ok(Keys::new());
     }
     let found: Vec<(String, String, String)> = sqlx::query_as(statements::LOAD_TICKETS_OF_AGENTS)
         .bind(key_list(agents, |agent| agent.as_str().to_owned())?)
-        .fetch_all(connection)
+        .fetch_all(source.connection().await?)
         .await?;
     found
         .into_iter()
@@ -133,7 +132,7 @@ async fn tickets_of_agents(connection: &mut SqliteConnection, agents: &Keys<Agen
 
 /// Puts the conversations into their sets; answers the tickets that hold them, for a refusal names them.
 async fn conversations(
-    connection: &mut SqliteConnection,
+    source: &mut Source<'_>,
     keys: &Keys<(ConnectorId, Arc<str>)>,
     sets: &mut BTreeMap<DeskKey, WorkingSet<'static>>,
 ) -> Result<Keys<TicketId>, Error> {
@@ -141,13 +140,17 @@ async fn conversations(
     if keys.is_empty() {
         return Ok(holders);
     }
+    // Whether a key was given back is for the database to say.
+    if source.before.as_ref().is_some_and(|before| !before.conversations.is_disjoint(keys)) {
+        source.settle().await?;
+    }
     let wanted: Vec<_> = keys
         .iter()
         .map(|(at, (connector, key))| (at.tenant.as_str(), at.desk.as_str(), connector.as_str(), key))
         .collect();
     let found: Vec<(String, String, String, String, String)> = sqlx::query_as(statements::LOAD_CONVERSATIONS)
         .bind(rows::to_json("conversation keys", &wanted)?)
-        .fetch_all(connection)
+        .fetch_all(source.connection().await?)
         .await?;
     for (tenant, desk, connector, key, ticket) in found {
         let desk = rows::desk_key(&tenant, &desk)?;
@@ -160,14 +163,13 @@ async fn conversations(
 }
 
 async fn load_tickets(
-    connection: &mut SqliteConnection,
-    cache: &Cache,
+    source: &mut Source<'_>,
     tickets: impl Iterator<Item = &(DeskKey, TicketId)>,
 ) -> Result<Vec<(DeskKey, Arc<Ticket>)>, Error> {
     let mut known = Vec::new();
     let mut wanted = Vec::new();
     for key in tickets {
-        match cache.tickets.find(key) {
+        match source.ticket(key) {
             Some(ticket) => known.push((key.0.clone(), ticket)),
             None => wanted.push((key.0.tenant.as_str(), key.0.desk.as_str(), key.1.to_string())),
         }
@@ -178,25 +180,24 @@ async fn load_tickets(
     type Row = (String, String, String, Option<String>, Option<String>, Option<String>);
     let found: Vec<Row> = sqlx::query_as(statements::LOAD_TICKETS)
         .bind(rows::to_json("ticket ids", &wanted)?)
-        .fetch_all(connection)
+        .fetch_all(source.connection().await?)
         .await?;
     let read = known.len();
     for (tenant, desk, body, content, legs, offers) in found {
         known.push((rows::desk_key(&tenant, &desk)?, rows::ticket((body, content, legs, offers))?));
     }
-    cache.tickets.put(known[read..].iter().map(|(key, ticket)| ((key.clone(), ticket.id), ticket.clone())));
+    source.cache().tickets.put(known[read..].iter().map(|(key, ticket)| ((key.clone(), ticket.id), ticket.clone())));
     Ok(known)
 }
 
 async fn load_agents(
-    connection: &mut SqliteConnection,
-    cache: &Recent<(DeskKey, AgentId), Arc<Agent>>,
+    source: &mut Source<'_>,
     agents: &Keys<AgentId>,
     sets: &mut BTreeMap<DeskKey, WorkingSet<'static>>,
 ) -> Result<(), Error> {
     let mut missing = Keys::new();
     for key in agents {
-        match cache.find(key) {
+        match source.agent(key) {
             Some(agent) => {
                 set_of(sets, &key.0).agents.insert(agent.id.clone(), agent);
             }
@@ -210,19 +211,19 @@ async fn load_agents(
     }
     let found: Vec<(String, String, String)> = sqlx::query_as(statements::LOAD_AGENTS)
         .bind(key_list(&missing, |agent| agent.as_str().to_owned())?)
-        .fetch_all(connection)
+        .fetch_all(source.connection().await?)
         .await?;
     for (tenant, desk, body) in found {
         let agent: Arc<Agent> = Arc::new(rows::from_json("agent", &body)?);
         let desk = rows::desk_key(&tenant, &desk)?;
-        cache.put([((desk.clone(), agent.id.clone()), agent.clone())]);
+        source.cache().agents.put([((desk.clone(), agent.id.clone()), agent.clone())]);
         set_of(sets, &desk).agents.insert(agent.id.clone(), agent);
     }
     Ok(())
 }
 
 async fn count_waiting(
-    connection: &mut SqliteConnection,
+    source: &mut Source<'_>,
     queues: &Keys<QueueId>,
     sets: &mut BTreeMap<DeskKey, WorkingSet<'static>>,
 ) -> Result<(), Error> {
@@ -231,7 +232,7 @@ async fn count_waiting(
     }
     let counts: Vec<(i64, i64)> = sqlx::query_as(statements::LOAD_WAITING)
         .bind(key_list(queues, |queue| queue.as_str().to_owned())?)
-        .fetch_all(connection)
+        .fetch_all(source.connection().await?)
         .await?;
     let by_place: BTreeMap<i64, i64> = counts.into_iter().collect();
     for (place, (key, queue)) in (0_i64..).zip(queues) {
@@ -241,13 +242,18 @@ async fn count_waiting(
     Ok(())
 }
 
-async fn heads(connection: &mut SqliteConnection, desks: &BTreeSet<DeskKey>) -> Result<BTreeMap<DeskKey, u64>, Error> {
-    let found: Vec<(String, String, i64)> =
-        sqlx::query_as(statements::LOAD_HEADS).bind(scope::desk_list(desks)?).fetch_all(connection).await?;
+async fn heads(source: &mut Source<'_>, desks: &BTreeSet<DeskKey>) -> Result<BTreeMap<DeskKey, u64>, Error> {
+    let ahead = source.before.as_ref().map(|before| before.heads.clone()).unwrap_or_default();
+    let found: Vec<(String, String, i64)> = sqlx::query_as(statements::LOAD_HEADS)
+        .bind(scope::desk_list(desks)?)
+        .fetch_all(source.connection().await?)
+        .await?;
     let row = |(tenant, desk, head): (String, String, i64)| {
         Ok((rows::desk_key(&tenant, &desk)?, rows::unsigned("head", head)?))
     };
-    found.into_iter().map(row).collect()
+    let mut heads: BTreeMap<DeskKey, u64> = found.into_iter().map(row).collect::<Result<_, Error>>()?;
+    heads.extend(ahead);
+    Ok(heads)
 }
 
 /// Keys as the statements take them: `[[tenant, desk, name], ...]`.

@@ -8,7 +8,6 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
-use super::recent::Cache;
 use super::{SqliteStore, rows, statements};
 use crate::clock::Clock;
 use crate::store::Error;
@@ -42,9 +41,12 @@ impl SqliteStore {
             .pragma("temp_store", "memory");
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations().run(&writer).await.map_err(Error::Migrate)?;
-        let readers = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
+        let reading = options.pragma("query_only", "on");
+        let loader = pool(1).connect_with(reading.clone()).await?;
+        let readers = pool(READERS).connect_with(reading).await?;
         let incarnation = incarnation(&writer, &clock).await?;
-        Ok(SqliteStore { writer, readers, clock, incarnation, cache: Cache::default(), _lock: lock })
+        let (line, cache) = Default::default();
+        Ok(SqliteStore { writer, loader, line, readers, clock, incarnation, cache, _lock: lock })
     }
 }
 

@@ -83,11 +83,15 @@ impl Cache {
         self.tickets.forget(changed.tickets.keys());
     }
 
-    pub fn put(&self, changed: Changed) {
-        self.scopes.put(changed.scopes);
-        self.agents.put(changed.agents);
-        self.tickets.put(changed.tickets);
+    pub fn put(&self, changed: &Changed) {
+        self.scopes.put(owned(&changed.scopes));
+        self.agents.put(owned(&changed.agents));
+        self.tickets.put(owned(&changed.tickets));
     }
+}
+
+fn owned<K: Clone, V: Clone>(rows: &BTreeMap<K, V>) -> impl Iterator<Item = (K, V)> {
+    rows.iter().map(|(key, row)| (key.clone(), row.clone()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 
-use super::recent::Recent;
+use super::ahead::Source;
 use super::{rows, statements};
 use crate::domain::connector::Connector;
 use crate::domain::desk::{Desk, Groups, LaneKey, Lanes};
@@ -16,18 +16,17 @@ use crate::routing::lanes::Limits;
 use crate::routing::workset::Scope;
 use crate::store::Error;
 
-/// The scopes of those desks that exist; for the writer, inside its transaction.
+/// The scopes of those desks that exist, for a batch. The one before it changes none as long as it is under way.
 pub(super) async fn cached(
-    connection: &mut SqliteConnection,
-    scopes: &Recent<DeskKey, Scope>,
+    source: &mut Source<'_>,
     desks: &BTreeSet<DeskKey>,
 ) -> Result<BTreeMap<DeskKey, Scope>, Error> {
     let mut known: BTreeMap<DeskKey, Scope> =
-        desks.iter().filter_map(|key| Some((key.clone(), scopes.find(key)?))).collect();
+        desks.iter().filter_map(|key| Some((key.clone(), source.cache().scopes.find(key)?))).collect();
     let missing: BTreeSet<DeskKey> = desks.iter().filter(|key| !known.contains_key(*key)).cloned().collect();
     if !missing.is_empty() {
-        let found = load(connection, &missing).await?;
-        scopes.put(found.iter().map(|(key, scope)| (key.clone(), scope.clone())));
+        let found = load(source.connection().await?, &missing).await?;
+        source.cache().scopes.put(found.iter().map(|(key, scope)| (key.clone(), scope.clone())));
         known.extend(found);
     }
     Ok(known)

@@ -1,5 +1,13 @@
 //! Every statement of the embedded store, one file each.
 
+use std::sync::LazyLock;
+
+use sqlx::Arguments as _;
+use sqlx::sqlite::SqliteArguments;
+
+use super::rows;
+use crate::store::Error;
+
 macro_rules! statements {
     ($($name:ident = $file:literal;)*) => {
         $(pub(super) const $name: &str = include_str!($file);)*
@@ -11,16 +19,15 @@ macro_rules! statements {
 }
 
 statements! {
-    ADVANCE_HEADS = "../sql/sqlite/advance_heads.sql";
     AHEAD = "../sql/sqlite/ahead.sql";
     ALL_DESKS = "../sql/sqlite/all_desks.sql";
     DELETE_GROUPS = "../sql/sqlite/delete_groups.sql";
     DELETE_LANES = "../sql/sqlite/delete_lanes.sql";
     DUE_BEFORE = "../sql/sqlite/due_before.sql";
-    EVENT_AT = "../sql/sqlite/event_at.sql";
-    EVENT_BOUNDS = "../sql/sqlite/event_bounds.sql";
     EVENTS_AFTER = "../sql/sqlite/events_after.sql";
     EVENTS_OF_TICKET = "../sql/sqlite/events_of_ticket.sql";
+    EVENT_AT = "../sql/sqlite/event_at.sql";
+    EVENT_BOUNDS = "../sql/sqlite/event_bounds.sql";
     FREE_CONVERSATIONS = "../sql/sqlite/free_conversations.sql";
     HEAD = "../sql/sqlite/head.sql";
     INCARNATION = "../sql/sqlite/incarnation.sql";
@@ -50,6 +57,7 @@ statements! {
     LOG_OF_CONNECTOR = "../sql/sqlite/log_of_connector.sql";
     LOG_OF_DESK = "../sql/sqlite/log_of_desk.sql";
     MINT_INCARNATION = "../sql/sqlite/mint_incarnation.sql";
+    MOVE_HEADS = "../sql/sqlite/move_heads.sql";
     NEXT_DUE = "../sql/sqlite/next_due.sql";
     NEXT_EPOCH = "../sql/sqlite/next_epoch.sql";
     OPEN_TICKETS = "../sql/sqlite/open_tickets.sql";
@@ -79,4 +87,82 @@ statements! {
     WAITING_WITH_AMOUNTS = "../sql/sqlite/waiting_with_amounts.sql";
     WORK_OF = "../sql/sqlite/work_of.sql";
     YARDSTICK = "../sql/sqlite/yardstick.sql";
+}
+
+/// Everything that a batch may write, as one text: tickets before conversations, for a key is free when its ticket, as it is
+/// now, is not open; lanes and groups are added before they are retired, for a batch may do both; the log comes last.
+pub(super) static PUTS: LazyLock<Puts> = LazyLock::new(|| {
+    Puts::of([
+        PUT_TICKETS,
+        PUT_CONTENTS,
+        PUT_LEGS,
+        PUT_OFFERS,
+        FREE_CONVERSATIONS,
+        PUT_CONVERSATIONS,
+        PUT_AGENTS,
+        PUT_DESKS,
+        PUT_HEADS,
+        PUT_CONNECTORS,
+        PUT_LANES,
+        DELETE_LANES,
+        PUT_GROUPS,
+        DELETE_GROUPS,
+        PUT_POLICIES,
+        PUT_ANSWERS,
+        MOVE_HEADS,
+        PUT_EVENTS,
+    ])
+});
+
+/// Statements of which each takes a list of rows (`?1`) and, some, their bodies (`?2`).
+pub(super) struct Puts {
+    text: String,
+    /// Which statement's list, or bodies, each parameter is, in the order of the text.
+    parameters: Vec<(usize, Part)>,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    List,
+    Bodies,
+}
+
+impl Puts {
+    fn of<const N: usize>(statements: [&str; N]) -> Puts {
+        let mut puts = Puts { text: String::new(), parameters: Vec::new() };
+        for (at, statement) in statements.into_iter().enumerate() {
+            // The driver counts parameters without a number through a text of several statements.
+            for line in statement.lines().filter(|line| !line.starts_with("--")) {
+                let mut pieces = line.split('?');
+                puts.text.extend(pieces.next());
+                for piece in pieces {
+                    puts.parameters.push((at, if piece.starts_with('1') { Part::List } else { Part::Bodies }));
+                    puts.text.push('?');
+                    puts.text.push_str(&piece[1..]);
+                }
+                puts.text.push('\n');
+            }
+            puts.text.push(';');
+        }
+        puts
+    }
+
+    pub fn text(&'static self) -> sqlx::AssertSqlSafe<&'static str> {
+        sqlx::AssertSqlSafe(&self.text)
+    }
+
+    /// One list, and bodies, for each statement; none: it has nothing to do.
+    pub fn arguments(&self, lists: Vec<(Option<String>, Option<Vec<u8>>)>) -> Result<SqliteArguments, Error> {
+        let mut lists = lists;
+        let mut arguments = SqliteArguments::default();
+        for (at, part) in &self.parameters {
+            let (list, bodies) = &mut lists[*at];
+            let added = match part {
+                Part::List => arguments.add(list.take()),
+                Part::Bodies => arguments.add(bodies.take()),
+            };
+            added.map_err(|error| rows::corrupt("arguments", error))?;
+        }
+        Ok(arguments)
+    }
 }

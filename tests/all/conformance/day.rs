@@ -16,7 +16,7 @@ use handoff::routing::command::{
 };
 use handoff::store::Store;
 
-use super::harness::{Driver, agent, at, leg_id, new_ticket, queue, ticket};
+use super::harness::{Call, Driver, agent, at, batch, leg_id, new_ticket, queue, ticket};
 
 pub const AGENTS: [&str; 3] = ["ann", "bob", "cid"];
 
@@ -45,23 +45,50 @@ pub async fn play<S: Store>(driver: &mut Driver<'_, S>, seed: u64, steps: i64) -
     let mut taken = 0;
     for step in 0..steps {
         let now = at(10 + step * 7);
-        let tickets: Vec<TicketId> = driver.model.tickets.own().keys().copied().collect();
-        let command = if tickets.len() < 4 || dice.roll(6) == 0 {
-            Command::CreateTicket(Box::new(any_ticket(&mut dice, seed, step)))
-        } else if dice.roll(8) == 0 {
-            of_an_agent(&mut dice, driver)
-        } else {
-            let row = driver.row(tickets[dice.roll(tickets.len())]);
-            if dice.roll(3) == 0 {
-                let to = AGENTS[dice.roll(AGENTS.len())];
-                taken += usize::from(driver.propose(row.id, &[to], now).await.is_ok());
-                continue;
-            }
-            of_a_ticket(&mut dice, &row, now)
-        };
+        if dice.roll(4) == 0
+            && let Some(id) = some_ticket(&mut dice, driver)
+        {
+            let to = AGENTS[dice.roll(AGENTS.len())];
+            taken += usize::from(driver.propose(id, &[to], now).await.is_ok());
+            continue;
+        }
+        let command = any_command(&mut dice, driver, seed, step, now);
         taken += usize::from(driver.try_commit(command, now).await.is_ok());
     }
     taken
+}
+
+/// Plays on, with three batches at a time under way, each of one command; answers how many were taken.
+pub async fn play_side_by_side<S: Store>(driver: &mut Driver<'_, S>, seed: u64, steps: i64) -> usize {
+    let mut dice = Dice::new(seed);
+    let mut taken = 0;
+    for step in 0..steps {
+        let now = at(10_000 + step * 7);
+        let mut call = |nth| vec![Call::new(&driver.key, any_command(&mut dice, driver, seed, step * 3 + nth, now))];
+        let [one, two, three] = [call(0), call(1), call(2)];
+        let store = driver.store;
+        let (one, two, three) = tokio::join!(batch(store, one, now), batch(store, two, now), batch(store, three, now));
+        for committed in [one, two, three] {
+            let committed = committed.expect("the store answers");
+            driver.follow(&committed);
+            taken += committed.value.iter().filter(|answer| answer.is_ok()).count();
+        }
+    }
+    taken
+}
+
+fn some_ticket<S: Store>(dice: &mut Dice, driver: &Driver<'_, S>) -> Option<TicketId> {
+    let tickets: Vec<TicketId> = driver.model.tickets.own().keys().copied().collect();
+    (tickets.len() >= 4).then(|| tickets[dice.roll(tickets.len())])
+}
+
+fn any_command<S: Store>(dice: &mut Dice, driver: &Driver<'_, S>, seed: u64, step: i64, now: Time) -> Command {
+    match some_ticket(dice, driver) {
+        None => Command::CreateTicket(Box::new(any_ticket(dice, seed, step))),
+        Some(_) if dice.roll(6) == 0 => Command::CreateTicket(Box::new(any_ticket(dice, seed, step))),
+        Some(_) if dice.roll(8) == 0 => of_an_agent(dice, driver),
+        Some(id) => of_a_ticket(dice, &driver.row(id), now),
+    }
 }
 
 fn any_ticket(dice: &mut Dice, seed: u64, step: i64) -> NewTicket {
