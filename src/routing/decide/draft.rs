@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::policy::queue::Queue;
 use crate::routing::evolve::evolve;
 use crate::routing::reject::{Kind, Reject};
-use crate::routing::workset::{Changed, Scope, WorkingSet};
+use crate::routing::workset::{Scope, WorkingSet};
 
 pub(super) struct Draft<'a> {
     ws: WorkingSet<'a>,
@@ -24,8 +24,9 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(below: &'a WorkingSet<'_>, actor: Actor, now: Time) -> Draft<'a> {
-        Draft { ws: below.layer(), events: Vec::new(), actor, now }
+    /// `ws`: rows to be changed; a layer over others leaves those alone.
+    pub fn new(ws: WorkingSet<'a>, actor: Actor, now: Time) -> Draft<'a> {
+        Draft { ws, events: Vec::new(), actor, now }
     }
 
     pub fn now(&self) -> Time {
@@ -37,8 +38,8 @@ impl<'a> Draft<'a> {
     }
 
     /// The events, and the rows that they leave.
-    pub fn into_parts(self) -> (Vec<Event>, Changed) {
-        (self.events, self.ws.into_changed())
+    pub fn into_parts(self) -> (Vec<Event>, WorkingSet<'a>) {
+        (self.events, self.ws)
     }
 
     pub fn ws(&self) -> &WorkingSet<'a> {
