@@ -1,5 +1,6 @@
 //! A draft: the events of one command so far, and the rows as they are after them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::domain::agent::Agent;
@@ -64,8 +65,8 @@ impl<'a> Draft<'a> {
 
     pub fn offer(&self, id: OfferId) -> Result<(Arc<Ticket>, Leg, Offer), Reject> {
         let missing = || Reject::not_found(Kind::Offer, id);
-        let (ticket, leg) = self.leg(id.leg).map_err(|_| missing())?;
-        let offer = leg.offers.iter().find(|offer| offer.id == id).cloned().ok_or_else(missing)?;
+        let ticket = self.ticket(id.leg.ticket).map_err(|_| missing())?;
+        let (leg, offer) = ticket.offer(id).map(|(leg, offer)| (leg.clone(), offer.clone())).ok_or_else(missing)?;
         Ok((ticket, leg, offer))
     }
 
@@ -87,9 +88,10 @@ impl<'a> Draft<'a> {
     }
 
     /// The ticket's queue under its pinned policy.
-    pub fn queue(&self, ticket: &Ticket) -> Queue {
-        let policy = self.policy(ticket);
-        policy.queue(&ticket.queue).cloned().unwrap_or_else(|| Queue::new(ticket.queue.clone()))
+    pub fn queue(&self, ticket: &Ticket) -> Cow<'_, Queue> {
+        let scope = self.ws.scope.as_ref().expect("a ticket has a desk");
+        let known = scope.policy(ticket.policy_rev).queue(&ticket.queue);
+        known.map_or_else(|| Cow::Owned(Queue::new(ticket.queue.clone())), Cow::Borrowed)
     }
 
     /// Adds a ticket's event, applied at once. Decisions get the ticket's next number.

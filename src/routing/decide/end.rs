@@ -12,11 +12,12 @@ use crate::domain::ticket::{Ticket, TicketState, TransferState};
 use crate::domain::time::{Span, Time};
 use crate::policy::queue::AfterContact;
 use crate::routing::command::Answer;
-use crate::routing::reject::Reject;
+use crate::routing::reject::{Kind, Reject};
 
 /// Ends an ACTIVE leg. A leg that is over already stays as it is: the contact *is* over.
 pub(super) fn leg(draft: &mut Draft<'_>, id: LegId, by: EndedBy) -> Result<Answer, Reject> {
-    let (ticket, leg) = draft.leg(id)?;
+    let ticket = draft.ticket(id.ticket)?;
+    let leg = ticket.leg(id.leg).ok_or_else(|| Reject::not_found(Kind::Leg, id))?;
     match leg.state {
         LegState::Active => {}
         LegState::Wrapping | LegState::Done => return Ok(Answer::Leg { leg: id }),
@@ -36,7 +37,7 @@ pub(super) fn leg(draft: &mut Draft<'_>, id: LegId, by: EndedBy) -> Result<Answe
         offers::withdraw_all(draft, &ticket, RevokeReason::Cancelled, TransferState::Cancelled)?;
     }
     let before = draft.ticket(id.ticket)?;
-    let ended = ended(draft, &before, &leg, by, true);
+    let ended = ended(draft, &before, leg, by, true);
     // Nobody holds the row any more: the event changes it in place.
     drop((ticket, before));
     draft.emit(id.ticket, ended);
