@@ -31,9 +31,9 @@ use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
 use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
 use crate::routing::command::{Command, NewTicket};
-use crate::routing::decide::{Decision, decide};
+use crate::routing::decide::{Decision, decide_rows};
 use crate::routing::reject::Reject;
-use crate::routing::workset::WorkingSet;
+use crate::routing::workset::{Changed, WorkingSet};
 use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
@@ -43,8 +43,8 @@ use writer::{Job, Writer};
 
 pub use handle::{Lease, Waiting};
 
-/// How a command is decided.
-pub type Decide = fn(&WorkingSet<'_>, &Command, &Actor, Time) -> Result<Decision, Reject>;
+/// How a command is decided: the events, and the rows that they leave.
+pub type Decide = fn(&WorkingSet<'_>, &Command, &Actor, Time) -> Result<(Decision, Changed), Reject>;
 
 /// A handle; cheap to clone.
 pub struct Engine<S, A> {
@@ -112,7 +112,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(store: S, index: A, clock: Clock, entropy: Entropy) -> Result<Engine<S, A>, Failure> {
-        Engine::deciding(store, index, clock, entropy, decide).await
+        Engine::deciding(store, index, clock, entropy, decide_rows).await
     }
 
     /// [`Engine::start`] with other rules than `routing::decide`: the simulation takes a guard out of them and has to notice.

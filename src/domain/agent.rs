@@ -39,19 +39,22 @@ pub enum Reachability {
 pub struct Endpoint {
     pub channel: Channel,
     pub connector: ConnectorId,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub address: Arc<str>,
     pub accepts: Accepts,
     #[serde(default)]
     pub reachability: Reachability,
     /// When a report of UNREACHABLE or BUSY_ELSEWHERE lapses.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
 }
 
 /// Per-channel exceptions of an agent from the channel's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelRule {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u16>,
     #[serde(default)]
     pub paused: bool,
@@ -59,13 +62,18 @@ pub struct ChannelRule {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub display_name: Arc<str>,
     pub expertise: Expertise,
     /// Points in each pool; 100 unless listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pools: BTreeMap<Pool, u16>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub channels: BTreeMap<Channel, ChannelRule>,
     /// At most one per channel. A channel without one is reached through the agent's session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
 }
 
@@ -157,9 +165,11 @@ pub struct Agent {
     pub create_time: Time,
     pub update_time: Time,
     pub declared: Declared,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_declared: Option<NextDeclared>,
     /// Since when `declared` holds.
     pub since: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
     /// The highest epoch ever given; the next session gets one more.
     pub last_epoch: u64,
@@ -170,11 +180,14 @@ pub struct Agent {
     pub used_live: u16,
     pub used_deferred: u16,
     /// Pieces of work per channel, from offer to end of wrap-up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<Channel, u16>,
     /// Zero time: never.
     pub last_accept_time: Time,
     /// The connection was lost while digital work was active: when that work is requeued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_until: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_due_at: Option<Time>,
 }
 

@@ -184,6 +184,7 @@ pub enum Body {
     Accepted {
         offer: OfferId,
         device: Arc<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         confirm_expire_time: Option<Time>,
     },
     Confirmed {
@@ -213,7 +214,9 @@ pub enum Body {
         leg: u8,
         agent: AgentId,
         ended_by: EndedBy,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         wrap_up_expire_time: Option<Time>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         keep_due: Option<Time>,
     },
     /// `keep_due`: nobody resolves it by itself; when it is queued again if its owner does nothing.

@@ -93,33 +93,47 @@ pub struct Leg {
     /// What this leg needs, as asked.
     pub requirement: Requirement,
     /// Further sufficient requirements, added by widening.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Requirement>,
     /// The virtual arrival time (or what the queue's ordering makes of it): the second part of the order key.
     pub order_time: Time,
     /// Agents offered at once.
     pub want: u8,
     /// Who holds it from CONNECTING on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
     /// Points booked for `agent`.
     pub weight: u16,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclusions: Vec<Exclusion>,
     /// Tried first, until `prefer_until`; without an end for a named transfer target or an assignment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefer: Option<AgentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefer_until: Option<Time>,
     /// Declines per agent so far, for the second one excludes for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub declines: Vec<AgentId>,
     /// Failed connections so far.
     pub failures: u8,
     /// Not matched before this time (after repeated failures).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_until: Option<Time>,
     /// The transfer that this leg carries out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<u8>,
     pub wait_start: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up_expire_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up_code: Option<Arc<str>>,
     #[serde(skip)]
     pub offers: Vec<Offer>,

@@ -93,9 +93,12 @@ pub struct Offer {
     /// an agent without a session.
     pub session: u64,
     /// The device that accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Arc<str>>,
     pub state: OfferState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<OfferEnd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Reached>,
     /// Points booked in the channel's pool.
     pub weight: u16,
@@ -105,6 +108,7 @@ pub struct Offer {
     /// `expire_time` plus the accept grace: until then an accept still counts, and nobody else is offered the leg.
     pub lapse_time: Time,
     /// Until when the connector must confirm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_expire_time: Option<Time>,
 }
 

@@ -119,11 +119,14 @@ pub struct DecisionRecord {
     pub order: OrderTerms,
     pub strategy: Strategy,
     /// The named agent who was tried first, if the leg had a preference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred: Option<AgentId>,
     /// The first ten in order of choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
     /// Eligible agents beyond these.
     pub omitted: u32,
     /// Agents of the desk by the first reason that kept them out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unfit: BTreeMap<Unfit, u32>,
 }

@@ -1,14 +1,20 @@
 //! A ticket's row: one customer request, its legs and transfers, and what was asked beside what is in force.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod content;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{AgentId, ConnectorId, QueueId, TicketId, TicketName};
+use super::id::{AgentId, ConnectorId, OfferId, QueueId, TicketId, TicketName};
 use super::leg::{Leg, LegState};
+use super::offer::Offer;
 use super::requirement::{Amount, Band, Channel, Requirement};
 use super::time::{Span, Time};
+pub use content::{Content, Customer, Note};
 
 /// ```text
 /// OPEN -> QUEUED -> ASSIGNED <-> ON_HOLD -> RESOLVED -> CLOSED
@@ -67,38 +73,6 @@ pub enum CancelReason {
     Merged,
     Test,
     Unreachable,
-}
-
-/// What somebody wrote or dialled. Kept apart from the row's other columns and never in the log, Redis, logs or metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Content {
-    pub external_id: Arc<str>,
-    pub conversation_keys: Vec<Arc<str>>,
-    pub customer: Customer,
-    pub subject: Arc<str>,
-    pub summary: Arc<str>,
-    pub context_uri: Arc<str>,
-    pub labels: BTreeMap<Arc<str>, Arc<str>>,
-    pub resolution_text: Arc<str>,
-    /// Notes given with transfers, escalations, wrap-ups, newest last.
-    pub notes: Vec<Note>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Customer {
-    pub id: Arc<str>,
-    pub display_name: Arc<str>,
-    pub address: Arc<str>,
-    pub attributes: BTreeMap<Arc<str>, Arc<str>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    pub at: Time,
-    pub text: Arc<str>,
-    /// The leg whose wrap-up it is from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wrap_up_of: Option<u8>,
 }
 
 /// Why a ticket left the hands it was in.
@@ -235,10 +209,13 @@ pub struct Hold {
 /// How a ticket was resolved; the text lies in [`Content`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub code: Arc<str>,
     pub first_contact: bool,
     /// Authority and amount conceded, checked against the handler's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concession: Option<(Arc<str>, Option<Amount>)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
 }
 
@@ -267,59 +244,82 @@ pub struct Ticket {
     /// The last number given to a decision of this ticket.
     pub ticket_seq: u32,
     pub connector: ConnectorId,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub instance: Arc<str>,
     pub channel: Channel,
     pub state: TicketState,
     /// The policy revision pinned at the first enqueue.
     pub policy_rev: u32,
     pub queue: QueueId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band_asked: Option<Band>,
     pub band: Band,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_asked: Option<u8>,
     /// 0 to 100.
     pub priority: u8,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub category: Arc<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub language: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TicketName>,
     /// What the caller asked for.
     pub requirement: Requirement,
     /// What is in force: the policy's additions, escalations and transfers included.
     pub effective: Requirement,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preferred: Vec<AgentId>,
     pub arrival_time: Time,
     /// Set once, at the first enqueue, and never again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enqueue_time: Option<Time>,
     /// Parked until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_time: Option<Time>,
     /// Time that was the customer's turn (on hold, resolved, parked): it does not count as waiting.
     pub customer_turn: Span,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_turn_since: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<AgentId>,
     pub functional_level: u8,
     pub hierarchical_level: u8,
     /// Completed transfers and manual escalations.
     pub hops: u8,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub visits: Vec<Visit>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transfers: Vec<Transfer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<CancelReason>,
     /// Cancelled before it was created: a create that comes after it finds it CANCELLED.
     pub tombstone: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub infeasibility: Option<Infeasibility>,
     /// When a ticket that nobody took goes to the queue's terminal destination; of one that its owner keeps after the contact,
     /// when it is queued again, so that nobody forgets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unassigned_due: Option<Time>,
     /// How often it went there; at most 3 times.
     pub terminal_visits: u8,
     /// When a RESOLVED ticket becomes CLOSED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_due: Option<Time>,
     pub create_time: Time,
     pub update_time: Time,
     /// When the first leg became ACTIVE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolve_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_due_at: Option<Time>,
     #[serde(skip)]
     pub content: Arc<Content>,
@@ -333,6 +333,12 @@ impl Ticket {
 
     pub fn leg(&self, n: u8) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.n == n)
+    }
+
+    /// An offer and its leg.
+    pub fn offer(&self, id: OfferId) -> Option<(&Leg, &Offer)> {
+        let leg = self.leg(id.leg.leg)?;
+        leg.offers.iter().find(|offer| offer.id == id).map(|offer| (leg, offer))
     }
 
     pub fn open_legs(&self) -> impl Iterator<Item = &Leg> {

@@ -19,11 +19,10 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::command::{Answer, Command, Proposed};
 use crate::routing::decide::Decision;
-use crate::routing::evolve::evolve;
 use crate::routing::explain::{Choice, explain};
 use crate::routing::reject::Reject;
 use crate::routing::waiters::Waiter;
-use crate::routing::workset::{Scope, WorkingSet};
+use crate::routing::workset::{Changed, Scope, WorkingSet};
 use crate::store::{DedupKey, Loaded, StoredAnswer, Work};
 
 /// How often a call is decided again after lanes or groups were interned for it.
@@ -229,7 +228,8 @@ impl<'a> Batch<'a, '_> {
                 }
                 Err(verdict) => return verdict,
             };
-            decision.events.iter().for_each(|event| evolve(&mut rows, event));
+            let (decision, changed) = decision;
+            rows.absorb(changed);
             if answers {
                 return Verdict::Answered(outcome_in(&rows, decision.answer));
             }
@@ -240,12 +240,15 @@ impl<'a> Batch<'a, '_> {
     /// Decides and keeps what was decided.
     fn decide(&mut self, desk: &DeskKey, command: &Command, actor: &Actor) -> Verdict {
         let rows = self.layers.get_mut(desk).expect("the store loads every desk of the batch");
-        let decision = match guarded(self.decide, rows, command, actor, self.loaded.now) {
-            Ok(decision) => decision,
+        let (decision, changed) = match guarded(self.decide, rows, command, actor, self.loaded.now) {
+            Ok(decided) => decided,
             Err(verdict) => return verdict,
         };
+        rows.absorb(changed);
         for event in decision.events {
-            evolve(rows, &event);
+            // Outside the guard: rows and events that part ways are not to be committed, and end the engine.
+            let held = event.ticket.is_none_or(|id| rows.tickets.get(&id).is_some());
+            assert!(held, "a decision's rows hold the ticket of each of its events");
             self.events.push((desk.clone(), event));
         }
         Verdict::Answered(self.outcome(desk, decision.answer))
@@ -358,11 +361,11 @@ fn guarded(
     command: &Command,
     actor: &Actor,
     now: Time,
-) -> Result<Decision, Verdict> {
+) -> Result<(Decision, Changed), Verdict> {
     // A decision that panics is a bug in a rule; the other commands of the batch have done nothing to deserve it.
     let outcome = catch_unwind(AssertUnwindSafe(|| decide(rows, command, actor, now)));
     match outcome {
-        Ok(Ok(decision)) => Ok(decision),
+        Ok(Ok(decided)) => Ok(decided),
         Ok(Err(Reject::NeedsIntern { lanes, groups })) => Err(Verdict::NeedsIntern { lanes, groups }),
         Ok(Err(reject)) => Err(Verdict::Rejected(reject)),
         Err(_) => Err(Verdict::Broken),

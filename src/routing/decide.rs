@@ -1,8 +1,8 @@
 //! `decide`: the one function through which every state changes. It reads rows and a command and answers events, or a refusal;
 //! it never waits, never looks at a clock, and leaves the rows alone.
 //!
-//! One file per family of commands. Each checks everything it may refuse for before it emits its first event, so a refusal
-//! is never half done.
+//! One file per family of commands. Each checks what it may refuse for before it emits its first event, where it can; whatever a
+//! refused command has emitted is dropped with its draft, so a refusal is never half done.
 
 mod agents;
 mod assign;
@@ -55,11 +55,37 @@ pub fn decide_rows(
     actor: &Actor,
     now: Time,
 ) -> Result<(Decision, Changed), Reject> {
-    let mut draft = Draft::new(ws, actor.clone(), now);
+    let mut draft = Draft::new(ws.layer(), actor.clone(), now);
     let answer = dispatch(&mut draft, command)?;
     agents::after_current(&mut draft);
-    let (events, changed) = draft.into_parts();
-    Ok((Decision { events, answer }, changed))
+    let (events, rows) = draft.into_parts();
+    Ok((Decision { events, answer }, rows.into_changed()))
+}
+
+/// The same on rows that nobody else looks at meanwhile: they are left as evolving the events over them would leave them, and
+/// none is copied for it. For commands that are refused, if at all, before their first event: there is no draft to drop.
+///
+/// # Panics
+/// When the command is refused later than that. An assignment by force, a hand-over or a tick may be.
+pub fn decide_in_place(
+    ws: &mut WorkingSet<'static>,
+    command: &Command,
+    actor: &Actor,
+    now: Time,
+) -> Result<Decision, Reject> {
+    let empty = WorkingSet::empty(ws.key.clone());
+    let mut rows = std::mem::replace(ws, empty);
+    rows.agents.note_changes();
+    rows.tickets.note_changes();
+    let mut draft = Draft::new(rows, actor.clone(), now);
+    let answer = dispatch(&mut draft, command);
+    if answer.is_ok() {
+        agents::after_current(&mut draft);
+    }
+    let (events, rows) = draft.into_parts();
+    *ws = rows;
+    assert!(answer.is_ok() || events.is_empty(), "a command that is decided in place is never refused half done");
+    answer.map(|answer| Decision { events, answer })
 }
 
 fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Reject> {

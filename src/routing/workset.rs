@@ -19,11 +19,13 @@ use crate::policy::Policy;
 pub struct Layer<'a, K, V> {
     base: Option<&'a Layer<'a, K, V>>,
     own: BTreeMap<K, Arc<V>>,
+    /// Keys of rows changed since they were last taken, possibly more than once; `None` where nobody asks.
+    noted: Option<Vec<K>>,
 }
 
 impl<K, V> Default for Layer<'_, K, V> {
     fn default() -> Self {
-        Layer { base: None, own: BTreeMap::new() }
+        Layer { base: None, own: BTreeMap::new(), noted: None }
     }
 }
 
@@ -43,11 +45,44 @@ impl<K: Ord + Clone, V: Clone> Layer<'_, K, V> {
         {
             self.own.insert(key.clone(), base.get(key)?.clone());
         }
+        self.note(key);
         self.own.get_mut(key).map(Arc::make_mut)
     }
 
     pub fn insert(&mut self, key: K, row: Arc<V>) {
+        self.note(&key);
         self.own.insert(key, row);
+    }
+
+    fn take_over(&mut self, rows: BTreeMap<K, Arc<V>>) {
+        rows.into_iter().for_each(|(key, row)| self.insert(key, row));
+    }
+
+    fn note(&mut self, key: &K) {
+        if let Some(noted) = self.noted.as_mut().filter(|noted| noted.last() != Some(key)) {
+            noted.push(key.clone());
+        }
+    }
+
+    /// From now on the keys of changed rows are kept, until they are taken.
+    pub fn note_changes(&mut self) {
+        self.noted.get_or_insert_default().clear();
+    }
+
+    /// Takes the keys of the rows changed since this was last asked, each once and in order.
+    pub fn take_noted(&mut self) -> impl Iterator<Item = K> {
+        let noted = self.noted.get_or_insert_default();
+        noted.sort_unstable();
+        noted.dedup();
+        noted.drain(..)
+    }
+
+    /// The rows changed by the command that is being decided, possibly more than once: all those of a layer made for it, or else
+    /// those that were noted.
+    pub fn changed(&self) -> impl Iterator<Item = &Arc<V>> {
+        let own = self.noted.is_none().then(|| self.own.values());
+        let noted = self.noted.iter().flatten().filter_map(|key| self.own.get(key));
+        own.into_iter().flatten().chain(noted)
     }
 
     /// Takes out a row that nothing asks for any more; those below stay as they are.
@@ -148,9 +183,9 @@ impl<'a> WorkingSet<'a> {
     /// Takes over what a layer on top of this one changed.
     pub fn absorb(&mut self, changed: Changed) {
         self.scope = changed.scope;
-        self.agents.own.extend(changed.agents);
-        self.tickets.own.extend(changed.tickets);
-        self.conversations.own.extend(changed.conversations);
+        self.agents.take_over(changed.agents);
+        self.tickets.take_over(changed.tickets);
+        self.conversations.take_over(changed.conversations);
         self.waiting = changed.waiting;
     }
 
@@ -159,9 +194,9 @@ impl<'a> WorkingSet<'a> {
         WorkingSet {
             key: self.key.clone(),
             scope: self.scope.clone(),
-            agents: Layer { base: Some(&self.agents), own: BTreeMap::new() },
-            tickets: Layer { base: Some(&self.tickets), own: BTreeMap::new() },
-            conversations: Layer { base: Some(&self.conversations), own: BTreeMap::new() },
+            agents: Layer { base: Some(&self.agents), own: BTreeMap::new(), noted: None },
+            tickets: Layer { base: Some(&self.tickets), own: BTreeMap::new(), noted: None },
+            conversations: Layer { base: Some(&self.conversations), own: BTreeMap::new(), noted: None },
             waiting: self.waiting.clone(),
         }
     }

@@ -18,7 +18,7 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::policy::Policy;
 use crate::routing::command::{Command, NewTicket, Proposed};
-use crate::routing::decide::decide_rows;
+use crate::routing::decide::{Decision, decide_in_place, decide_rows};
 use crate::routing::reject::Reject;
 use crate::routing::roster::Roster;
 use crate::routing::workset::WorkingSet;
@@ -45,7 +45,8 @@ pub struct World {
     rows: WorkingSet<'static>,
     index: MemoryIndex,
     roster: Roster,
-    names: BTreeMap<AgentNo, AgentId>,
+    /// By number; numbers are dense, from 1.
+    names: Vec<AgentId>,
     /// Entries of the log so far.
     head: u64,
     /// Rows changed since they were last asked for, in order, possibly more than once.
@@ -85,11 +86,13 @@ impl World {
             rows: WorkingSet::empty(key),
             index,
             roster: Roster::default(),
-            names: BTreeMap::new(),
+            names: Vec::new(),
             head: 0,
             tickets: Vec::new(),
             agents: Vec::new(),
         };
+        world.rows.agents.note_changes();
+        world.rows.tickets.note_changes();
         world.call(&Command::CreateDesk { display_name: Arc::from(""), time_zone: Arc::from("UTC") }, now)?;
         let scope = world.rows.scope.as_mut().expect("just created");
         let revision = policy.revision;
@@ -166,8 +169,8 @@ impl World {
     fn decide(&mut self, command: &Command, now: Time, commit: &mut Commit) -> Result<(), Broken> {
         let refused = |reject| Broken::Refused { command: word(command), reject };
         let mut interns = 0;
-        let (decision, changed) = loop {
-            match decide_rows(&self.rows, command, &Actor::System, now) {
+        let decision = loop {
+            match self.decided(command, now) {
                 // In a commit of their own, as the engine does it.
                 Err(Reject::NeedsIntern { lanes, groups }) if interns < MAX_INTERNS => {
                     interns += 1;
@@ -179,15 +182,30 @@ impl World {
             }
         };
         commit.entries += decision.events.len();
-        commit.tickets.extend(changed.tickets.keys());
-        commit.agents.extend(changed.agents.keys().cloned());
-        self.rows.absorb(changed);
+        commit.tickets.extend(self.rows.tickets.take_noted());
+        commit.agents.extend(self.rows.agents.take_noted());
         Ok(())
+    }
+
+    /// Decides and changes the rows: in place what comes with every ticket. No hand-over is ever under way here, so none of these is
+    /// refused after its first event.
+    fn decided(&mut self, command: &Command, now: Time) -> Result<Decision, Reject> {
+        match command {
+            Command::CreateTicket(_)
+            | Command::Propose { .. }
+            | Command::AcceptOffer { .. }
+            | Command::EndLeg { .. } => decide_in_place(&mut self.rows, command, &Actor::System, now),
+            _ => {
+                let (decision, changed) = decide_rows(&self.rows, command, &Actor::System, now)?;
+                self.rows.absorb(changed);
+                Ok(decision)
+            }
+        }
     }
 
     fn propose(&mut self, held: &Reservation, now: Time, commit: &mut Commit) -> Result<(), Broken> {
         let agents = held.agents.iter().filter_map(|(number, session)| {
-            Some(Proposed { agent: self.names.get(number)?.clone(), number: *number, session: *session })
+            Some(Proposed { agent: self.names.get(number.0 as usize)?.clone(), number: *number, session: *session })
         });
         let command = Command::Propose {
             leg: held.leg,
@@ -235,7 +253,9 @@ impl World {
         }
         let agents = once(&commit.agents);
         for agent in agents.filter_map(|id| self.rows.agents.get(id)) {
-            self.names.entry(agent.number).or_insert_with(|| agent.id.clone());
+            if agent.number.0 as usize >= self.names.len() {
+                self.names.resize(agent.number.0 as usize + 1, agent.id.clone());
+            }
             change.agents.push(rows::of_agent(agent));
             let on_duty = agent.on_duty() || !agent.holds_nothing();
             self.agents.push(Standing { number: agent.number, load: agent.load_percent(), on_duty });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::free::{AgentKey, Spot};
 use crate::availability::AgentView;
-use crate::domain::id::{AgentNo, LegId};
+use crate::domain::id::{AgentNo, GroupNo, LegId};
 use crate::domain::record::Unfit;
 use crate::domain::requirement::{Channel, Pool};
 use crate::domain::time::Time;
@@ -58,24 +58,46 @@ impl Agent {
         (room != 0).then_some(Spot { group: view.group, room, key })
     }
 
-    /// Whether the log may take the agent for available while the index knows better.
-    pub(super) fn is_held_back(&self) -> bool {
-        let lapsed = matches!(self.lease, Lease::Suspect { .. } | Lease::Lost);
-        self.on_duty().is_some() && (lapsed || !self.reserved.is_empty())
-    }
-
-    /// Why the agent gets nothing on a channel that the log sees room on.
-    pub(super) fn held_back_by(&self, channel: Channel) -> Option<Unfit> {
+    /// What the index knows of the agent and the log does not; `None` when that is nothing, or the agent is off duty. Goes by the
+    /// agent's `spot`, which has to be up to date.
+    pub(super) fn held_back(&self) -> Option<HeldBack> {
         let view = self.on_duty()?;
-        let has_room = |used: &Used| room(view, used) & channel.bit() != 0;
-        if !has_room(&Used::of([&self.held])) {
+        let lapsed = matches!(self.lease, Lease::Suspect { .. } | Lease::Lost);
+        if !lapsed && self.reserved.is_empty() {
             return None;
         }
-        match self.lease {
-            Lease::Suspect { .. } | Lease::Lost => Some(Unfit::Suspect),
-            Lease::Live { .. } => (!has_room(&Used::of([&self.held, &self.reserved]))).then_some(Unfit::Reserved),
-            Lease::None => None,
-        }
+        let seen = room(view, &Used::of([&self.held]));
+        let (suspect, reserved) = match self.lease {
+            Lease::Suspect { .. } | Lease::Lost => (seen, 0),
+            Lease::Live { .. } => (0, seen & !self.spot.map_or(0, |spot| spot.room)),
+            Lease::None => (0, 0),
+        };
+        let load = self.spot.filter(|_| !self.reserved.is_empty()).map(|spot| spot.key.load);
+        Some(HeldBack {
+            group: view.group,
+            suspect,
+            reserved,
+            load: load.map(|load| u16::try_from(load).unwrap_or(u16::MAX)),
+        })
+    }
+}
+
+/// An agent whom the log may take for available, or for less busy, while the index knows better.
+#[derive(Clone, Copy)]
+pub(super) struct HeldBack {
+    pub(super) group: GroupNo,
+    /// Channels that the log sees room on and that the agent gets nothing on, by the reason.
+    suspect: u8,
+    reserved: u8,
+    /// Percent of the fuller pool with what is reserved, of an agent who is free.
+    pub(super) load: Option<u16>,
+}
+
+impl HeldBack {
+    /// Why the agent gets nothing on a channel that the log sees room on.
+    pub(super) fn by(&self, channel: Channel) -> Option<Unfit> {
+        let of = |mask: u8, unfit: Unfit| (mask & channel.bit() != 0).then_some(unfit);
+        of(self.suspect, Unfit::Suspect).or(of(self.reserved, Unfit::Reserved))
     }
 }
 
@@ -137,7 +159,7 @@ mod tests {
 
     use super::*;
     use crate::domain::agent::{Agent as Row, ChannelRule, Declared, Profile};
-    use crate::domain::id::{AgentId, GroupNo, TicketId};
+    use crate::domain::id::{AgentId, TicketId};
 
     fn profile() -> impl Strategy<Value = Profile> {
         let rules = prop::collection::vec((0_u16..60, 0_u16..4, any::<bool>()), 5);

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::agents::channel_at;
+use super::agents::{HeldBack, channel_at};
 use super::free::Spot;
 use super::lines::{LaneLine, Line};
 use super::view::{Hold, Leg, View, is_excluded};
@@ -226,10 +226,9 @@ impl View {
     /// Agents whom the roster would take for available: they fit and have room as far as the log knows.
     fn held_back_from(&self, waiting: &Waiting) -> Vec<(AgentNo, Unfit)> {
         let Some(fits) = self.fits.lane(waiting.lane) else { return Vec::new() };
-        let why = |number: &AgentNo| {
-            let agent = self.agents.get(number)?;
-            fits.rank(agent.view.as_ref()?.group)?;
-            let unfit = agent.held_back_by(waiting.channel)?;
+        let why = |(number, agent): (&AgentNo, &HeldBack)| {
+            let unfit = agent.by(waiting.channel)?;
+            fits.rank(agent.group)?;
             (!is_excluded(waiting, *number)).then_some((*number, unfit))
         };
         self.held_back.iter().take(HELD_BACK_LOOKED_AT).filter_map(why).take(HELD_BACK).collect()
@@ -238,10 +237,10 @@ impl View {
     /// The loads of agents whom proposals under way make busier than the roster takes them for.
     fn loads_counted_for(&self, waiting: &Waiting) -> Vec<(AgentNo, u16)> {
         let Some(fits) = self.fits.lane(waiting.lane) else { return Vec::new() };
-        let load = |number: &AgentNo| {
-            let agent = self.agents.get(number).filter(|agent| !agent.reserved.is_empty())?;
-            fits.rank(agent.view.as_ref()?.group)?;
-            Some((*number, u16::try_from(agent.spot?.key.load).unwrap_or(u16::MAX)))
+        let load = |(number, agent): (&AgentNo, &HeldBack)| {
+            let load = agent.load?;
+            fits.rank(agent.group)?;
+            Some((*number, load))
         };
         self.held_back.iter().take(HELD_BACK_LOOKED_AT).filter_map(load).take(HELD_BACK).collect()
     }

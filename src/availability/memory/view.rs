@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::agents::{Agent, Lease};
+use super::agents::{Agent, HeldBack, Lease};
 use super::fits::{Fits, remove_from};
 use super::free::Free;
 use super::lines::{Line, Lines};
@@ -29,7 +29,7 @@ pub(super) struct View {
     /// Holds by the time at which they lapse.
     pub(super) deadlines: BTreeSet<(Time, LegId)>,
     /// On duty, but suspect or with reserved work.
-    pub(super) held_back: BTreeSet<AgentNo>,
+    pub(super) held_back: BTreeMap<AgentNo, HeldBack>,
     /// Waiting legs of a connector that may go away, and waiting legs that prefer an agent.
     bound: BTreeMap<ConnectorId, BTreeSet<LegId>>,
     preferring: BTreeMap<AgentNo, BTreeSet<LegId>>,
@@ -279,11 +279,10 @@ impl View {
         let before = agent.spot;
         let after = agent.free_spot(number);
         agent.spot = after;
-        if agent.is_held_back() {
-            self.held_back.insert(number);
-        } else {
-            self.held_back.remove(&number);
-        }
+        match agent.held_back() {
+            Some(held_back) => self.held_back.insert(number, held_back),
+            None => self.held_back.remove(&number),
+        };
         if agent.is_forgotten() {
             self.agents.remove(&number);
         }

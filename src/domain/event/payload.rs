@@ -63,10 +63,13 @@ pub struct NewLeg {
     pub alternatives: Vec<Requirement>,
     pub order_time: Time,
     pub want: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefer: Option<AgentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefer_until: Option<Time>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclusions: Vec<Exclusion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<u8>,
     /// Not matched before: it waits for one agent who is off duty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,21 +81,29 @@ pub struct NewLeg {
 pub struct Birth {
     pub name: TicketName,
     pub connector: ConnectorId,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub instance: Arc<str>,
     pub channel: Channel,
     pub policy_rev: u32,
     pub queue: QueueId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band_asked: Option<Band>,
     pub band: Band,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_asked: Option<u8>,
     pub priority: u8,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub category: Arc<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub language: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TicketName>,
     pub requirement: Requirement,
     pub effective: Requirement,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preferred: Vec<AgentId>,
     pub arrival_time: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_time: Option<Time>,
     pub unassigned_due: Time,
 }

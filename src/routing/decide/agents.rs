@@ -1,6 +1,6 @@
 //! Commands on agents: profile, declared state, endpoints.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::Draft;
@@ -271,11 +271,12 @@ pub(super) fn report_endpoint(
 /// A state that was to apply after the current work: it applies once nothing is held.
 pub(super) fn after_current(draft: &mut Draft<'_>) {
     let leaves = |row: &&Arc<Agent>| row.next_declared.is_some() && row.holds_nothing();
-    let leaving: Vec<Arc<Agent>> = draft.ws().agents.own().values().filter(leaves).cloned().collect();
-    for row in leaving {
+    let leaving = draft.ws().agents.changed().filter(leaves);
+    let leaving: BTreeMap<AgentId, Option<NextDeclared>> =
+        leaving.map(|row| (row.id.clone(), row.next_declared.clone())).collect();
+    for (agent, next) in leaving {
         // Nothing is held, so there are no offers to return; what still prefers the agent does so for a limited time.
-        if let Some(next) = row.next_declared.clone() {
-            let agent = row.id.clone();
+        if let Some(next) = next {
             draft.emit_desk(Body::AgentDeclared { agent, declared: next.declared, next: None });
         }
     }

@@ -82,10 +82,10 @@ pub(super) fn decide(draft: &mut Draft<'_>, new: &NewTicket) -> Result<Answer, R
     }
     check_conversations(draft.ws(), new)?;
     let (class, queue) = admit(draft.ws(), policy, new)?;
-    let birth = birth(new, policy.revision, &class, &queue, draft.now());
+    let birth = birth(new, policy.revision, &class, queue, draft.now());
     let leg = match birth.schedule_time {
         Some(_) => None,
-        None => Some(Box::new(first_leg(&scope, new, first_preferred(draft, new), &class, &queue, draft.now())?)),
+        None => Some(Box::new(first_leg(&scope, new, first_preferred(draft, new), &class, queue, draft.now())?)),
     };
     let content = Some(Arc::new(new.content.clone()));
     draft.emit(new.id, Body::Created { birth: Box::new(birth), leg, content });
@@ -180,7 +180,7 @@ fn check_conversations(ws: &WorkingSet<'_>, new: &NewTicket) -> Result<(), Rejec
 }
 
 /// The class of the ticket and its queue, or the one that takes over when it is full.
-fn admit(ws: &WorkingSet<'_>, policy: &Policy, new: &NewTicket) -> Result<(Class, Queue), Reject> {
+fn admit<'p>(ws: &WorkingSet<'_>, policy: &'p Policy, new: &NewTicket) -> Result<(Class, &'p Queue), Reject> {
     let mut class = classify(policy, new);
     let full = |queue: &Queue| {
         let waiting = ws.waiting.get(&queue.id).copied().unwrap_or(0);
@@ -188,7 +188,7 @@ fn admit(ws: &WorkingSet<'_>, policy: &Policy, new: &NewTicket) -> Result<(Class
     };
     let queue = policy.queue(&class.queue).expect("a checked policy has every queue it names");
     if !full(queue) {
-        return Ok((class, queue.clone()));
+        return Ok((class, queue));
     }
     let other = match &queue.when_full {
         WhenFull::Refuse => None,
@@ -196,7 +196,7 @@ fn admit(ws: &WorkingSet<'_>, policy: &Policy, new: &NewTicket) -> Result<(Class
     };
     let other = other.ok_or_else(|| Reject::QueueFull { queue: queue.id.to_string() })?;
     class.queue = other.id.clone();
-    Ok((class, other.clone()))
+    Ok((class, other))
 }
 
 fn birth(new: &NewTicket, policy_rev: u32, class: &Class, queue: &Queue, now: Time) -> Birth {

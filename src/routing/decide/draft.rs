@@ -1,5 +1,6 @@
 //! A draft: the events of one command so far, and the rows as they are after them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::domain::agent::Agent;
@@ -14,7 +15,7 @@ use crate::policy::Policy;
 use crate::policy::queue::Queue;
 use crate::routing::evolve::evolve;
 use crate::routing::reject::{Kind, Reject};
-use crate::routing::workset::{Changed, Scope, WorkingSet};
+use crate::routing::workset::{Scope, WorkingSet};
 
 pub(super) struct Draft<'a> {
     ws: WorkingSet<'a>,
@@ -24,8 +25,9 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(below: &'a WorkingSet<'_>, actor: Actor, now: Time) -> Draft<'a> {
-        Draft { ws: below.layer(), events: Vec::new(), actor, now }
+    /// `ws`: rows to be changed; a layer over others leaves those alone.
+    pub fn new(ws: WorkingSet<'a>, actor: Actor, now: Time) -> Draft<'a> {
+        Draft { ws, events: Vec::new(), actor, now }
     }
 
     pub fn now(&self) -> Time {
@@ -37,8 +39,8 @@ impl<'a> Draft<'a> {
     }
 
     /// The events, and the rows that they leave.
-    pub fn into_parts(self) -> (Vec<Event>, Changed) {
-        (self.events, self.ws.into_changed())
+    pub fn into_parts(self) -> (Vec<Event>, WorkingSet<'a>) {
+        (self.events, self.ws)
     }
 
     pub fn ws(&self) -> &WorkingSet<'a> {
@@ -63,8 +65,8 @@ impl<'a> Draft<'a> {
 
     pub fn offer(&self, id: OfferId) -> Result<(Arc<Ticket>, Leg, Offer), Reject> {
         let missing = || Reject::not_found(Kind::Offer, id);
-        let (ticket, leg) = self.leg(id.leg).map_err(|_| missing())?;
-        let offer = leg.offers.iter().find(|offer| offer.id == id).cloned().ok_or_else(missing)?;
+        let ticket = self.ticket(id.leg.ticket).map_err(|_| missing())?;
+        let (leg, offer) = ticket.offer(id).map(|(leg, offer)| (leg.clone(), offer.clone())).ok_or_else(missing)?;
         Ok((ticket, leg, offer))
     }
 
@@ -86,9 +88,10 @@ impl<'a> Draft<'a> {
     }
 
     /// The ticket's queue under its pinned policy.
-    pub fn queue(&self, ticket: &Ticket) -> Queue {
-        let policy = self.policy(ticket);
-        policy.queue(&ticket.queue).cloned().unwrap_or_else(|| Queue::new(ticket.queue.clone()))
+    pub fn queue(&self, ticket: &Ticket) -> Cow<'_, Queue> {
+        let scope = self.ws.scope.as_ref().expect("a ticket has a desk");
+        let known = scope.policy(ticket.policy_rev).queue(&ticket.queue);
+        known.map_or_else(|| Cow::Owned(Queue::new(ticket.queue.clone())), Cow::Borrowed)
     }
 
     /// Adds a ticket's event, applied at once. Decisions get the ticket's next number.

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use super::draft::Draft;
 use super::{offers, resolve};
 use crate::domain::event::Body;
-use crate::domain::id::LegId;
+use crate::domain::id::{LegId, TicketId};
 use crate::domain::leg::{EndedBy, Leg, LegState};
 use crate::domain::offer::RevokeReason;
 use crate::domain::ticket::{Ticket, TicketState, TransferState};
 use crate::domain::time::{Span, Time};
 use crate::policy::queue::AfterContact;
 use crate::routing::command::Answer;
-use crate::routing::reject::Reject;
+use crate::routing::reject::{Kind, Reject};
 
 /// Ends an ACTIVE leg. A leg that is over already stays as it is: the contact *is* over.
 pub(super) fn leg(draft: &mut Draft<'_>, id: LegId, by: EndedBy) -> Result<Answer, Reject> {
-    let (ticket, leg) = draft.leg(id)?;
+    let ticket = draft.ticket(id.ticket)?;
+    let leg = ticket.leg(id.leg).ok_or_else(|| Reject::not_found(Kind::Leg, id))?;
     match leg.state {
         LegState::Active => {}
         LegState::Wrapping | LegState::Done => return Ok(Answer::Leg { leg: id }),
@@ -35,20 +36,28 @@ pub(super) fn leg(draft: &mut Draft<'_>, id: LegId, by: EndedBy) -> Result<Answe
         // Nobody is left to hand over.
         offers::withdraw_all(draft, &ticket, RevokeReason::Cancelled, TransferState::Cancelled)?;
     }
-    let ticket = draft.ticket(ticket.id)?;
-    contact(draft, &ticket, &leg, by, true);
-    after_contact(draft, &ticket, &Arc::from(""))?;
+    let before = draft.ticket(id.ticket)?;
+    let ended = ended(draft, &before, leg, by, true);
+    // Nobody holds the row any more: the event changes it in place.
+    drop((ticket, before));
+    draft.emit(id.ticket, ended);
+    after_contact(draft, id.ticket, &Arc::from(""))?;
     Ok(Answer::Leg { leg: id })
 }
 
 /// Ends an ACTIVE leg with the queue's wrap-up. `keep`: the ticket may stay with its owner afterwards.
 pub(super) fn contact(draft: &mut Draft<'_>, ticket: &Ticket, leg: &Leg, by: EndedBy, keep: bool) {
+    let ended = ended(draft, ticket, leg, by, keep);
+    draft.emit(ticket.id, ended);
+}
+
+fn ended(draft: &Draft<'_>, ticket: &Ticket, leg: &Leg, by: EndedBy, keep: bool) -> Body {
     let queue = draft.queue(ticket);
     let wrap_up = queue.wrap_up(ticket.channel);
     let wrap_up_expire_time = (wrap_up > Span::ZERO).then(|| draft.now() + wrap_up);
     let agent = leg.agent.clone().expect("an ACTIVE leg has a handler");
     let keep_due = if wrap_up_expire_time.is_none() && keep { kept_until(draft, ticket) } else { None };
-    draft.emit(ticket.id, Body::LegEnded { leg: leg.n, agent, ended_by: by, wrap_up_expire_time, keep_due });
+    Body::LegEnded { leg: leg.n, agent, ended_by: by, wrap_up_expire_time, keep_due }
 }
 
 pub(super) fn wrap_up(draft: &mut Draft<'_>, id: LegId, code: &Arc<str>, note: &Arc<str>) -> Result<Answer, Reject> {
@@ -78,7 +87,7 @@ pub(super) fn finish(
     let keep_due = kept_until(draft, ticket);
     let content = resolve::with_note(ticket, note, Some(leg.n), draft.now());
     draft.emit(ticket.id, Body::WrapUpFinished { leg: leg.n, code: code.clone(), keep_due, content });
-    after_contact(draft, ticket, code)
+    after_contact(draft, ticket.id, code)
 }
 
 /// Until when an open ticket whose contact ended is left with its owner.
@@ -89,8 +98,8 @@ fn kept_until(draft: &Draft<'_>, ticket: &Ticket) -> Option<Time> {
 }
 
 /// Once no leg is open any more, the queue may resolve the ticket by itself.
-fn after_contact(draft: &mut Draft<'_>, before: &Ticket, code: &Arc<str>) -> Result<(), Reject> {
-    let ticket = draft.ticket(before.id)?;
+fn after_contact(draft: &mut Draft<'_>, id: TicketId, code: &Arc<str>) -> Result<(), Reject> {
+    let ticket = draft.ticket(id)?;
     let quiet = ticket.state == TicketState::Assigned && ticket.open_legs().next().is_none();
     if quiet && draft.queue(&ticket).after_contact(ticket.channel) == AfterContact::Resolve {
         resolve::by_itself(draft, ticket, code);

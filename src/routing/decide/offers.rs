@@ -25,10 +25,16 @@ pub(super) fn accept(
     device: &Arc<str>,
     connected: bool,
 ) -> Result<Answer, Reject> {
-    let (_, leg, offer) = draft.offer(id)?;
-    check_session(draft, &leg, &offer, session)?;
+    let missing = || Reject::not_found(Kind::Offer, id);
+    let ticket = draft.ticket(id.leg.ticket).map_err(|_| missing())?;
+    let (leg, offer) = ticket.offer(id).ok_or_else(missing)?;
+    check_session(draft, leg, offer, session)?;
     match offer.state {
-        OfferState::Pending if draft.now() <= offer.lapse_time => take(draft, id, device, connected)?,
+        OfferState::Pending if draft.now() <= offer.lapse_time => {
+            // Nobody holds the row any more: the event changes it in place.
+            drop(ticket);
+            take(draft, id, device, connected)?;
+        }
         // Its timer is late; the answer is the same as if it were not.
         OfferState::Pending => {
             return Err(Reject::OfferGone { offer: id, state: OfferState::Expired, end: Some(OfferEnd::Expired) });
@@ -36,7 +42,7 @@ pub(super) fn accept(
         OfferState::Accepted | OfferState::Confirmed if offer.device.as_ref() == Some(device) => {}
         OfferState::Accepted | OfferState::Confirmed => return Err(Reject::AcceptedElsewhere { offer: id }),
         OfferState::Declined | OfferState::Expired | OfferState::Revoked | OfferState::Failed => {
-            return Err(gone(&offer));
+            return Err(gone(offer));
         }
     }
     Ok(Answer::Offer { offer: id })

@@ -127,14 +127,15 @@ fn offered(ws: &mut WorkingSet<'_>, id: TicketId, n: u8, offers: &[Offer], at: T
     }
 }
 
-fn set_offer(leg: &mut Leg, id: OfferId, state: OfferState, end: Option<OfferEnd>) -> Offer {
+/// Answers whose offer it is, and the points booked for it.
+fn set_offer(leg: &mut Leg, id: OfferId, state: OfferState, end: Option<OfferEnd>) -> (AgentId, u16) {
     let offer = leg.offers.iter_mut().find(|offer| offer.id == id).expect("an offer is kept as long as its ticket");
     offer.state = state;
     offer.end = end.or(offer.end);
     if state != OfferState::Accepted {
         offer.confirm_expire_time = None;
     }
-    offer.clone()
+    (offer.agent.clone(), offer.weight)
 }
 
 fn offer_ended(
@@ -154,7 +155,7 @@ fn offer_ended(
         OfferEnd::Failed(_) => OfferState::Failed,
     };
     let leg = leg_mut(ticket, offer.leg.leg);
-    let ended = set_offer(leg, offer, state, Some(end));
+    let (agent, weight) = set_offer(leg, offer, state, Some(end));
     leg.ver += 1;
     if let Some(exclusion) = exclusion {
         exclude(leg, exclusion);
@@ -164,8 +165,8 @@ fn offer_ended(
         }
     }
     if matches!(end, OfferEnd::Declined(_)) {
-        leg.declines.retain(|known| *known != ended.agent);
-        leg.declines.push(ended.agent.clone());
+        leg.declines.retain(|known| *known != agent);
+        leg.declines.push(agent.clone());
         let surplus = leg.declines.len().saturating_sub(Leg::MAX_EXCLUSIONS);
         leg.declines.drain(..surplus);
     }
@@ -174,7 +175,7 @@ fn offer_ended(
     if nobody_left && matches!(leg.state, LegState::Offered | LegState::Connecting) {
         leg_waits(ticket, n, at);
     }
-    release(ws, &ended.agent, channel, ended.weight);
+    release(ws, &agent, channel, weight);
 }
 
 /// One exclusion for each agent. When there are too many, the one that ends first makes way.
@@ -209,19 +210,19 @@ fn missed(ws: &mut WorkingSet<'_>, id: TicketId, offer: OfferId, not_responding:
 fn accepted(ws: &mut WorkingSet<'_>, id: TicketId, offer: OfferId, device: &Arc<str>, confirm: Option<Time>, at: Time) {
     let leg = leg_mut(ticket_mut(ws, id), offer.leg.leg);
     let state = if confirm.is_some() { OfferState::Accepted } else { OfferState::Confirmed };
-    let taken = set_offer(leg, offer, state, None);
+    let (agent, weight) = set_offer(leg, offer, state, None);
     for known in leg.offers.iter_mut().filter(|known| known.id == offer) {
         known.device = Some(device.clone());
         known.confirm_expire_time = confirm;
     }
     leg.ver += 1;
-    leg.agent = Some(taken.agent.clone());
-    leg.weight = taken.weight;
+    leg.agent = Some(agent.clone());
+    leg.weight = weight;
     leg.state = LegState::Connecting;
     if confirm.is_none() {
         activate(leg, at);
     }
-    let agent = agent_mut(ws, &taken.agent);
+    let agent = agent_mut(ws, &agent);
     agent.ver += 1;
     agent.misses = 0;
     agent.last_accept_time = at;

@@ -15,7 +15,7 @@ use handoff::domain::requirement::{Band, Channel, Strategy};
 use handoff::domain::ticket::{Content, Ticket};
 use handoff::domain::time::{Span, Time};
 use handoff::routing::command::{Answer, Command, NewTicket, Proposed, SessionMode, Timing};
-use handoff::routing::decide::{Decision, decide, decide_rows};
+use handoff::routing::decide::{Decision, decide, decide_in_place, decide_rows};
 use handoff::routing::evolve::evolve;
 use handoff::routing::reject::Reject;
 use handoff::routing::workset::{Changed, Layer, Scope, WorkingSet};
@@ -116,7 +116,7 @@ impl World {
     fn step(&mut self, command: &Command) -> Result<Result<Answer, Reject>, String> {
         self.count_waiting();
         let actor = Actor::Caller;
-        let loaded = self.loaded(command);
+        let mut loaded = self.loaded(command);
         let decided = caught(|| decide_rows(&self.ws, command, &actor, self.now));
         let (whole, worked_out) = match decided {
             Ok(Ok((decision, worked_out))) => (Ok(Ok(decision)), Some(worked_out)),
@@ -127,8 +127,12 @@ impl World {
         let outcome = whole.as_ref().map_or(Ok(0..0), |whole| whole.as_ref().map(place).map_err(Clone::clone));
         self.trace.push(Asked { at: self.now, command: command.clone(), outcome });
         let whole = whole.map_err(|panic| format!("decide panicked: {panic}"))?;
-        let part = caught(|| decide(&loaded, command, &actor, self.now))
-            .map_err(|panic| format!("decide panicked on the loaded rows: {panic}"))?;
+        let part = caught(|| match worked_out {
+            Some(_) => decide_in_place(&mut loaded, command, &actor, self.now),
+            // A refusal may come after the first event, which rows that are changed in place would keep.
+            None => decide(&loaded, command, &actor, self.now),
+        });
+        let part = part.map_err(|panic| format!("decide panicked on the loaded rows: {panic}"))?;
         if whole != part {
             return Err(format!("the rows that the command loads are not all it looks at:\n{whole:?}\n{part:?}"));
         }
@@ -143,7 +147,14 @@ impl World {
             self.log.push(event.clone());
         }
         checks::after_command(self, &before, &events)?;
-        worked_out.map_or(Ok(()), |worked_out| self.same_rows(&worked_out))?;
+        if let Some(worked_out) = worked_out {
+            self.same_rows(&worked_out)?;
+            let (agents, tickets) = (loaded.agents.take_noted(), loaded.tickets.take_noted());
+            if !agents.eq(worked_out.agents.keys().cloned()) || !tickets.eq(worked_out.tickets.keys().copied()) {
+                return Err(format!("deciding in place does not note the rows it changes: {worked_out:?}"));
+            }
+            self.same_rows(&loaded.into_changed())?;
+        }
         Ok(Ok(answer))
     }
 

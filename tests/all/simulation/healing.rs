@@ -13,9 +13,9 @@ use handoff::domain::time::{Span, Time};
 use handoff::engine::{Decide, Engine, Failure};
 use handoff::entropy::Entropy;
 use handoff::routing::command::{Answer, Command};
-use handoff::routing::decide::{Decision, decide};
+use handoff::routing::decide::{Decision, decide_rows};
 use handoff::routing::reject::Reject;
-use handoff::routing::workset::WorkingSet;
+use handoff::routing::workset::{Changed, WorkingSet};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::task::JoinSet;
@@ -78,7 +78,7 @@ fn chat(name: &str) -> Command {
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_whose_outcome_nobody_heard_is_matched_though_nobody_calls() {
-    let room = Room::open(decide).await;
+    let room = Room::open(decide_rows).await;
     // The lane is interned with the first one.
     room.ask(chat("first"), None).await.expect("it is not refused");
     room.weather.script("transact", [Fate::Unanswered]);
@@ -90,7 +90,7 @@ async fn a_commit_whose_outcome_nobody_heard_is_matched_though_nobody_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn a_view_that_was_lost_while_nobody_called_is_built_again_after_a_heartbeat() {
-    let room = Room::open(decide).await;
+    let room = Room::open(decide_rows).await;
     room.ask(chat("first"), None).await.expect("it is not refused");
     room.weather.wipe();
     room.pass(1_000).await;
@@ -102,7 +102,7 @@ async fn a_view_that_was_lost_while_nobody_called_is_built_again_after_a_heartbe
 
 #[tokio::test(start_paused = true)]
 async fn an_index_that_stays_away_holds_up_no_call_and_is_filled_when_it_is_back() {
-    let room = Room::open(decide).await;
+    let room = Room::open(decide_rows).await;
     room.ask(chat("first"), None).await.expect("it is not refused");
     for call in ["reserve", "advance", "begin"] {
         room.weather.script(call, [Fate::Refused; 8]);
@@ -116,7 +116,7 @@ async fn an_index_that_stays_away_holds_up_no_call_and_is_filled_when_it_is_back
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_failed_is_said_to_be_so_and_a_repeat_finds_whatever_became_of_it() {
-    let room = Room::open(decide).await;
+    let room = Room::open(decide_rows).await;
     for (name, fate) in [("refused", Fate::Refused), ("unheard", Fate::Unanswered)] {
         room.ask(chat("lane"), None).await.ok();
         room.weather.script("transact", [fate]);
@@ -128,13 +128,13 @@ async fn a_commit_that_failed_is_said_to_be_so_and_a_repeat_finds_whatever_becam
 }
 
 /// A decision that no rows can take: its event is of a ticket that is not there.
-fn broken(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<Decision, Reject> {
+fn broken(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<(Decision, Changed), Reject> {
     if !matches!(command, Command::CancelTicket { .. }) {
-        return decide(rows, command, actor, now);
+        return decide_rows(rows, command, actor, now);
     }
     let ticket = Some(ticket_id("nowhere"));
     let event = Event { at: now, actor: actor.clone(), ticket, ticket_seq: 1, body: Body::Closed {} };
-    Ok(Decision { events: vec![event], answer: Answer::Done })
+    Ok((Decision { events: vec![event], answer: Answer::Done }, rows.layer().into_changed()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +151,7 @@ async fn a_writer_that_panics_ends_the_engine() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_sheds_administration_first_and_what_ends_work_last() {
-    let room = Room::open(decide).await;
+    let room = Room::open(decide_rows).await;
     room.weather.script("transact", [Fate::Unanswered]);
     room.weather.hold("transact", Span::from_secs(60));
     let mut calls: JoinSet<Result<Answer, Failure>> = JoinSet::new();

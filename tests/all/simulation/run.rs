@@ -10,7 +10,7 @@ use handoff::domain::time::{Span, Time};
 use handoff::engine::{Decide, Engine};
 use handoff::entropy::Entropy;
 use handoff::routing::command::Command;
-use handoff::routing::decide::decide;
+use handoff::routing::decide::decide_rows;
 use handoff::routing::workset::WorkingSet;
 use handoff::store::Store;
 use rand::rngs::StdRng;
@@ -48,7 +48,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn of(seed: u64) -> Plan {
-        Plan { seed, calls: 260, slip: Slip::default(), decide }
+        Plan { seed, calls: 260, slip: Slip::default(), decide: decide_rows }
     }
 }
 

@@ -13,9 +13,10 @@ use handoff::domain::leg::LegState;
 use handoff::domain::requirement::{Channel, Pool};
 use handoff::domain::time::Time;
 use handoff::routing::command::Command;
-use handoff::routing::decide::{Decision, decide};
+use handoff::routing::decide::{Decision, decide, decide_rows};
+use handoff::routing::evolve::evolve;
 use handoff::routing::reject::Reject;
-use handoff::routing::workset::WorkingSet;
+use handoff::routing::workset::{Changed, WorkingSet};
 
 use super::run::{self, Plan};
 use super::store::Slip;
@@ -25,10 +26,20 @@ use super::{THREADS, say};
 /// Seeds within which each is found.
 const ENOUGH: u64 = 500;
 
+type Decided = Result<(Decision, Changed), Reject>;
+
+/// What was decided on other rows, applied to these.
+fn applied(rows: &WorkingSet<'_>, decision: Decision) -> (Decision, Changed) {
+    let mut after = rows.layer();
+    decision.events.iter().for_each(|event| evolve(&mut after, event));
+    let changed = after.into_changed();
+    (decision, changed)
+}
+
 /// Decides as if everybody had room for everything.
-fn without_room(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<Decision, Reject> {
+fn without_room(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Decided {
     if matches!(command, Command::UpdateAgent { .. } | Command::CreateAgent { .. }) {
-        return decide(rows, command, actor, now);
+        return decide_rows(rows, command, actor, now);
     }
     let mut roomy = rows.layer();
     for (id, agent) in rows.agents.all() {
@@ -42,19 +53,19 @@ fn without_room(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Ti
         }
         roomy.agents.insert(id, Arc::new(agent));
     }
-    decide(&roomy, command, actor, now)
+    decide(&roomy, command, actor, now).map(|decision| applied(rows, decision))
 }
 
 /// Decides a proposal as if the leg were still what it was when it was chosen.
-fn without_version(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Result<Decision, Reject> {
-    let Command::Propose { leg, leg_ver, .. } = command else { return decide(rows, command, actor, now) };
+fn without_version(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now: Time) -> Decided {
+    let Command::Propose { leg, leg_ver, .. } = command else { return decide_rows(rows, command, actor, now) };
     let mut old = rows.layer();
     let row = old.tickets.get_mut(&leg.ticket).and_then(|row| row.legs.iter_mut().find(|row| row.n == leg.leg));
     if let Some(row) = row.filter(|row| row.state.is_pending()) {
         row.state = LegState::Waiting;
         row.ver = (*leg_ver).max(1);
     }
-    decide(&old, command, actor, now)
+    decide(&old, command, actor, now).map(|decision| applied(rows, decision))
 }
 
 /// Runs seeds until one breaks; says which, and by what.
