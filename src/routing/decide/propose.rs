@@ -1,11 +1,13 @@
 //! What the index proposes and the engine finds out: offers, diagnoses, lifted exclusions, lanes derived again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::draft::Draft;
 use super::place::{accepts_by_itself, lane_of, reached};
 use super::{offers, transfer};
 use crate::domain::agent::Agent;
+use crate::domain::desk::LaneKey;
 use crate::domain::event::Body;
 use crate::domain::id::{AgentId, LegId, OfferId};
 use crate::domain::leg::{ExclusionReason, Leg, LegState};
@@ -14,12 +16,13 @@ use crate::domain::record::{DecisionRecord, Verdict};
 use crate::domain::ticket::{Infeasibility, Ticket};
 use crate::domain::time::Span;
 use crate::routing::command::{Answer, Proposed};
+use crate::routing::lanes::satisfies;
 use crate::routing::reject::Reject;
 
 /// An exclusion is lifted early at the earliest this long after it began.
 pub const LIFT_AFTER: Span = Span::from_secs(15);
 
-/// The three guards: leg version unchanged, agent's session current and READY, room. Whoever fails one is left out; when
+/// The guards: leg version unchanged, agent's session current and READY, room, and a fit. Whoever fails one is left out; when
 /// nobody is left the proposal is stale.
 pub(super) fn decide(
     draft: &mut Draft<'_>,
@@ -58,26 +61,33 @@ pub(super) fn decide(
     draft.emit(id.ticket, Body::Offered { leg: id.leg, offers, record: Box::new(record) });
     offers::transfer_offered(draft, id);
     if let Some(taken) = automatic {
-        offers::take(draft, taken, &std::sync::Arc::from(""), false)?;
+        offers::take(draft, taken, &Arc::from(""), false)?;
     }
     Ok(Answer::Offer { offer: first })
 }
 
 /// The ticket of a leg that waits at this version.
-fn waiting_at(draft: &Draft<'_>, id: LegId, leg_ver: u32) -> Result<std::sync::Arc<Ticket>, Reject> {
+fn waiting_at(draft: &Draft<'_>, id: LegId, leg_ver: u32) -> Result<Arc<Ticket>, Reject> {
     let ticket = draft.ticket(id.ticket).map_err(|_| Reject::Stale)?;
     let matched = |leg: &Leg| leg.ver == leg_ver || leg_ver == 0 && leg.ver == 1;
     let current = ticket.leg(id.leg).is_some_and(|leg| leg.state == LegState::Waiting && matched(leg));
     if current { Ok(ticket) } else { Err(Reject::Stale) }
 }
 
-fn takes(draft: &Draft<'_>, ticket: &Ticket, leg: &Leg, proposed: &Proposed) -> Option<std::sync::Arc<Agent>> {
+fn takes(draft: &Draft<'_>, ticket: &Ticket, leg: &Leg, proposed: &Proposed) -> Option<Arc<Agent>> {
     let agent = draft.agent(&proposed.agent).ok()?;
     let current = agent.session.as_ref().is_some_and(|session| session.epoch == proposed.session);
     let open = agent.profile.blocked() & ticket.channel.bit() == 0;
-    let fits =
-        current && agent.on_duty() && open && agent.has_room(ticket.channel) && leg.excludes(&agent.id).is_none();
-    fits.then_some(agent)
+    let room = agent.on_duty() && open && agent.has_room(ticket.channel);
+    let takes = current && room && leg.excludes(&agent.id).is_none() && fits(draft, leg, &agent);
+    takes.then_some(agent)
+}
+
+/// A profile may have changed since the agent was chosen, and a reservation may be another ticket's of the same name.
+fn fits(draft: &Draft<'_>, leg: &Leg, agent: &Agent) -> bool {
+    let lane = draft.scope().ok().and_then(|scope| scope.desk.lanes.get(leg.lane));
+    let serves = |lane: &Arc<LaneKey>| lane.alternatives.iter().any(|need| satisfies(need, &agent.profile.expertise));
+    leg.prefer.as_ref() == Some(&agent.id) || lane.is_some_and(serves)
 }
 
 fn offer(draft: &Draft<'_>, ticket: &Ticket, leg: &Leg, agent: &Agent, nth: u8) -> Offer {

@@ -9,10 +9,10 @@ use handoff::domain::offer::{DeclineReason, FailReason, OfferEnd, OfferState, Re
 use handoff::domain::requirement::Channel;
 use handoff::domain::ticket::{CancelReason, TicketState};
 use handoff::domain::time::Span;
-use handoff::routing::command::{Answer, Command, Proposed};
+use handoff::routing::command::{Answer, Command, ProfilePatch, Proposed};
 use handoff::routing::reject::Reject;
 
-use super::desk::{agent_id, queue_id};
+use super::desk::{agent_id, need, queue_id, skills};
 use super::world::{START, World, set_state};
 
 fn decline(world: &World, offer: OfferId, reason: DeclineReason) -> Command {
@@ -129,6 +129,26 @@ fn a_proposal_is_guarded_by_leg_version_session_duty_and_room() {
     let other = world.create("other", Channel::Phone, |_| {});
     world.propose(other, &["ann"]);
     assert_eq!(world.refused(good), Reject::Stale, "one call at a time");
+}
+
+#[test]
+fn a_proposal_to_somebody_who_does_not_fit_any_more_is_stale() {
+    let mut world = World::open();
+    let ticket = world.create("t", Channel::Chat, |new| new.requirement = need("billing", 5));
+    let leg = LegId { ticket, leg: 1 };
+    world.call(learn(&[("billing", 5)]));
+    let proposal = world.proposal(leg, &["ann"]);
+    // Between the choice and the offer.
+    world.call(learn(&[("billing", 4)]));
+    assert_eq!(world.refused(proposal.clone()), Reject::Stale);
+    world.call(learn(&[("billing", 6)]));
+    world.call(proposal);
+    assert_eq!(world.leg(leg).state, LegState::Offered);
+}
+
+fn learn(held: &[(&str, u8)]) -> Command {
+    let patch = ProfilePatch { skills: Some(skills(held)), ..ProfilePatch::default() };
+    Command::UpdateAgent { agent: agent_id("ann"), patch: Box::new(patch), etag: None }
 }
 
 #[test]

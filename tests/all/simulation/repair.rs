@@ -61,6 +61,12 @@ fn takes(rows: &WorkingSet<'static>, ticket: &Ticket, leg: &Leg, agent: &Agent) 
         && has_room(agent, ticket.channel)
 }
 
+/// Whether the leg may be offered to the agent, whoever else there is.
+pub fn may_take(rows: &WorkingSet<'static>, leg: &Leg, agent: &Agent) -> bool {
+    let preferred = leg.prefer.as_ref() == Some(&agent.id);
+    !excluded(leg, agent) && (preferred || lane_fits(rows, leg, &agent.profile.expertise))
+}
+
 fn lane_fits(rows: &WorkingSet<'static>, leg: &Leg, has: &Expertise) -> bool {
     let lane = rows.scope.as_ref().and_then(|scope| scope.desk.lanes.get(leg.lane));
     lane.is_some_and(|lane| lane.alternatives.iter().any(|need| fits(need, has)))

@@ -10,6 +10,7 @@ use handoff::routing::evolve::evolve;
 use handoff::routing::workset::WorkingSet;
 
 use super::calls::Effects;
+use super::repair;
 use super::store::{Commit, Ground};
 use super::trace::Trace;
 use crate::pure::checks::{self, Checked};
@@ -73,12 +74,27 @@ impl Watch {
         }
         self.head = entry.seq;
         checks::before_event(&self.folded, &entry.event)?;
+        self.offered_to_who_can(&entry.event)?;
         let booked: Vec<Arc<Agent>> =
             booking(&entry.event).into_iter().filter_map(|agent| self.folded.agents.get(agent)).cloned().collect();
         evolve(&mut self.folded, &entry.event);
         for known in booked {
             let now = self.folded.agents.get(&known.id).ok_or("an agent vanished")?;
             checks::within(&known, now).map_err(|broken| format!("I2: {broken} by {:?}", entry.event))?;
+        }
+        Ok(())
+    }
+
+    /// An offer goes to somebody who has what the leg needs, or is asked for by name, and is not excluded.
+    fn offered_to_who_can(&self, event: &Event) -> Checked {
+        let Body::Offered { leg, offers, .. } = &event.body else { return Ok(()) };
+        let ticket = event.ticket.and_then(|id| self.folded.tickets.get(&id)).ok_or("an offer of no ticket")?;
+        let leg = ticket.leg(*leg).ok_or("an offer of no leg")?;
+        for offer in offers {
+            let agent = self.folded.agents.get(&offer.agent).ok_or("an offer to nobody")?;
+            if !repair::may_take(&self.folded, leg, agent) {
+                return Err(format!("offered to somebody who does not fit: {agent:?} {leg:?}"));
+            }
         }
         Ok(())
     }
