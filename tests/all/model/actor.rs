@@ -1,4 +1,4 @@
-//! Tasks of replicas. Each has read or written something and is about to do its next step, at any later time, or never.
+//! Tasks of replicas. Each has read or written something and is about to do its next step, at any time, or never.
 //!
 //! Which replica a task belongs to makes no difference: replicas share nothing but the store and Redis. Three tasks at once
 //! contain two replicas of which each may be paused anywhere, and come back.
@@ -29,6 +29,11 @@ pub enum Actor {
         head: Seq,
         row: Row,
     },
+    /// Somebody saw that nobody is left who may take the leg, and is about to lift its exclusions.
+    Lift {
+        leg: LegNo,
+        ver: u8,
+    },
     /// Before A: of a commit, or of a page of the log.
     Advance {
         epoch: Epoch,
@@ -52,8 +57,8 @@ pub enum Actor {
     },
 }
 
-/// Anti-entropy: rows, then the view once its cursor is where the log was, then the rows again. What did not change in between
-/// must be the same in the view.
+/// Anti-entropy: rows, then the view once its cursor is where the log was, then the rows again. What did not change in
+/// between must be the same in the view.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Audit {
     Rows { head: Seq, before: Box<Seen> },
@@ -113,6 +118,7 @@ impl Actor {
                 let is_stale = store.rows.leg(proposed.leg).ver > proposed.leg_ver;
                 !is_stale || config.mutant.is_some() || reaches(&|slot| may_hold(slot, proposed))
             }
+            Actor::Lift { leg, ver } => store.rows.leg(*leg).ver == *ver,
             Actor::Refuse { refused, .. } => config.mutant.is_some() || reaches(&|slot| may_hold(slot, refused)),
             Actor::Advance { epoch, to, .. } => {
                 let is_before = |slot: &Slot| match slot {
@@ -143,6 +149,7 @@ impl Actor {
             Actor::Create { .. }
             | Actor::LateReserve { .. }
             | Actor::Propose(_)
+            | Actor::Lift { .. }
             | Actor::Refuse { .. }
             | Actor::Advance { .. }
             | Actor::Audit { .. } => None,

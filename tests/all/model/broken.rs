@@ -25,6 +25,8 @@ pub enum Broken {
     OffDuty,
     /// An offer to an agent whom the leg excludes.
     Excluded,
+    /// An exclusion was lifted while another agent who could take the leg was on duty.
+    LiftedEarly,
     /// The view's cursor is past the log.
     CursorPastHead,
     /// I7: what the log said at or below the cursor is not in the view.
@@ -201,8 +203,8 @@ fn may_take(rows: &Rows, row: &LegRow, agent: AgentNo) -> bool {
     row.lane.is_served_by(rows.agent(agent).group) && !row.excluded.has(agent)
 }
 
-/// Whether an offer was committed to an agent while a leg with a smaller key that the agent could take was committed WAITING,
-/// and nobody was held for it. One that has its reservation, and only waits for the commit of it, is not overtaken.
+/// Whether an offer was committed to an agent while a leg with a smaller key that the agent could take was committed
+/// WAITING, and nobody was held for it. One that has its reservation, and only waits for the commit of it, is not overtaken.
 pub fn overtook(rows: &Rows, slot: &Slot, commit: &Commit) -> bool {
     let is_held = |leg: LegNo| {
         let hold = slot.live().and_then(|view| view.hold(leg));

@@ -1,4 +1,4 @@
-//! What a run is about: the desk, how much may happen at once, how often each thing may happen, and the bug planted, if any.
+//! What a run is about: the desk, how much may happen at once, how often each thing may, and the bug planted, if any.
 
 use super::rows::{AGENTS, AgentNo, AgentRow, Agents, LEGS, Lane, LegNo, LegRow, LegState, Rows};
 
@@ -55,6 +55,8 @@ pub enum Mutant {
     SilentLapse,
     /// Nobody lifts an exclusion when all who are on duty are excluded.
     NeverLifted,
+    /// W of a lift does not look again whether nobody else is on duty; whoever decided it read that some time before.
+    LiftFromRoster,
     /// A lane that becomes known is not matched with the legs that wait in it already.
     LaneArrivesUnmatched,
     /// Groups are not looked at: whoever is free takes what waits.

@@ -47,7 +47,7 @@ pub enum Action {
     Regroup(AgentNo),
     /// Exclusions of a leg end by their time.
     Lapse(LegNo),
-    /// They end because nobody else is on duty.
+    /// Somebody sees that nobody else is on duty.
     Lift(LegNo),
     Widen(LegNo),
     Intern,
@@ -136,7 +136,9 @@ impl Protocol {
                     if state.left.lapses > 0 && !row.excluded.is_empty() {
                         actions.push(Action::Lapse(leg));
                     }
-                    if state.store.must_lift(config, leg) && !config.has(Mutant::NeverLifted) {
+                    let lifts = |actor: &Actor| matches!(actor, Actor::Lift { leg: it, .. } if *it == leg);
+                    let is_lifted = config.has(Mutant::NeverLifted) || state.actors.iter().any(lifts);
+                    if state.store.must_lift(config, leg) && !is_lifted {
                         actions.push(Action::Lift(leg));
                     }
                     if state.left.widenings > 0 && state.store.rows.wide && row.lane == super::rows::Lane::Narrow {
@@ -206,9 +208,10 @@ impl Protocol {
             }
             match actor {
                 Actor::Tail { .. } => actions.extend([Action::Read(at, 1), Action::Read(at, 2)]),
-                Actor::Create { .. } | Actor::Propose(_) | Actor::Audit { step: Audit::View { .. }, .. } => {
-                    actions.push(Action::Step(at, Side::Master));
-                }
+                Actor::Create { .. }
+                | Actor::Propose(_)
+                | Actor::Lift { .. }
+                | Actor::Audit { step: Audit::View { .. }, .. } => actions.push(Action::Step(at, Side::Master)),
                 Actor::Load { step: Load::Begun | Load::Paging { .. }, .. } => {
                     actions.push(Action::Step(at, Side::Master));
                 }

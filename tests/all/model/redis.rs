@@ -1,4 +1,4 @@
-//! Redis as the replicas meet it: a master, a follower that may lag, for a while two masters; it forgets, and it goes back.
+//! Redis as the replicas meet it: a master, a follower that may lag, at times two masters; it forgets, and it goes back.
 
 use super::config::{Config, Mutant};
 use super::rows::{LegNo, LegRow, Seq};

@@ -1,7 +1,7 @@
-//! The quiet after the storm: every task has stopped for ever, and the sweeps of one new replica run until nothing is left to do.
+//! The quiet after the storm: every task has stopped for ever, and the sweeps of one new replica run until nothing is left.
 //!
-//! In the order of urgency: rebuild where the view is not of the store's epoch, proposals in hand, tail, match, expire, lift
-//! exclusions, anti-entropy. What must hold at the end is I5, I12 and that no agent is held for nothing.
+//! In the order of urgency: rebuild where the view is not of the store's epoch, proposals in hand, tail, match, expire,
+//! lift exclusions, anti-entropy. What must hold at the end is I5, I12 and that no agent is held for nothing.
 
 use super::actor::page_of;
 use super::broken::Broken;

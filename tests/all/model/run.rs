@@ -1,7 +1,7 @@
 //! Running the checker over a configuration, and telling what it found.
 
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
@@ -14,6 +14,11 @@ pub struct Outcome {
     /// Nothing was left to look at.
     pub is_exhaustive: bool,
     pub found: Option<Found>,
+    states: usize,
+    transitions: usize,
+    repaired: usize,
+    depth: usize,
+    took: Duration,
 }
 
 /// The shortest way to break an invariant: the search is breadth first, by one thread.
@@ -23,8 +28,8 @@ pub struct Found {
     pub trace: String,
 }
 
-/// Looks at up to `limit` distinct states, and prints a line of the table.
-pub fn explore(name: &str, config: Config, limit: usize) -> Outcome {
+/// Looks at up to `limit` distinct states.
+pub fn explore(config: Config, limit: usize) -> Outcome {
     let began = Instant::now();
     let builder = Protocol::new(config, limit).checker().finish_when(HasDiscoveries::AnyFailures);
     let checker = builder.spawn_bfs().join();
@@ -32,20 +37,40 @@ pub fn explore(name: &str, config: Config, limit: usize) -> Outcome {
     let is_cut_off = model.is_cut_off();
     model.lift_limit();
     let found = checker.discoveries().into_values().next().map(|path| tell(model, path));
-    let end = match (&found, is_cut_off) {
-        (Some(found), _) => format!("{:?} after {} steps", found.broken, found.steps),
-        (None, true) => "bounded".to_owned(),
-        (None, false) => "exhaustive".to_owned(),
-    };
-    say(&format!(
-        "{name:<46} {:>9} states {:>10} transitions {:>6} views repaired, depth {:>2}, {:>5.1} s: {end}",
-        checker.unique_state_count(),
-        checker.state_count(),
-        model.repaired(),
-        checker.max_depth(),
-        began.elapsed().as_secs_f64()
-    ));
-    Outcome { is_exhaustive: found.is_none() && !is_cut_off, found }
+    Outcome {
+        is_exhaustive: found.is_none() && !is_cut_off,
+        found,
+        states: checker.unique_state_count(),
+        transitions: checker.state_count(),
+        repaired: model.repaired(),
+        depth: checker.max_depth(),
+        took: began.elapsed(),
+    }
+}
+
+impl Outcome {
+    /// A line of the table, past the capture of the test harness: it is worth reading when all is well, too.
+    pub fn print(&self, name: &str) {
+        let Outcome { is_exhaustive, found, states, transitions, repaired, depth, took } = self;
+        let end = match found {
+            Some(found) => format!("{:?} after {} steps", found.broken, found.steps),
+            None if *is_exhaustive => "exhaustive".to_owned(),
+            None => "bounded".to_owned(),
+        };
+        let seconds = took.as_secs_f64();
+        let counts =
+            format!("{states:>9} states {transitions:>10} transitions {repaired:>6} views repaired, depth {depth:>2}");
+        writeln!(std::io::stderr(), "{name:<42} {counts}, {seconds:>5.1} s: {end}").expect("standard error takes it");
+    }
+}
+
+impl Found {
+    /// The way there, for whoever asks for it.
+    pub fn print(&self) {
+        if std::env::var_os("HANDOFF_MODEL_TRACES").is_some() {
+            writeln!(std::io::stderr(), "{}", self.trace).expect("standard error takes it");
+        }
+    }
 }
 
 fn tell(model: &Protocol, path: Path<State, Action>) -> Found {
@@ -62,9 +87,4 @@ fn line(state: &State, action: Action) -> Option<String> {
         _ => None,
     };
     Some(actor.map_or_else(|| format!("  {action:?}"), |actor| format!("  {action:?} {actor:?}")))
-}
-
-/// Past the capture of the test harness: the table is worth reading when all is well, too.
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").expect("stderr takes a line");
 }

@@ -13,7 +13,8 @@ const NONE: Budget = Budget::NONE;
 const LOST: Budget = Budget { losses: 1, rebuilds: 1, ..NONE };
 
 fn holds(name: &str, config: Config) {
-    let outcome = explore(name, config, WHOLE);
+    let outcome = explore(config, WHOLE);
+    outcome.print(name);
     if let Some(found) = outcome.found {
         panic!("{name}: {:?} after {} steps\n{}", found.broken, found.steps, found.trace);
     }
@@ -59,6 +60,8 @@ fn two_lanes_and_two_groups_of_which_one_serves_only_one() {
     let budget = Budget { widenings: 1, ..NONE };
     let config = Config { wide: false, groups, budget, ..Config::of(1, 3) };
     holds("lanes: one leg, interned, widened", config);
+    let lanes = [Lane::Wide; _];
+    holds("lanes: one leg, in a lane just interned", Config { wide: false, groups, lanes, ..Config::of(1, 3) });
     let lanes = [Lane::Wide, Lane::Narrow, Lane::Wide];
     holds("lanes: a leg in each", Config { groups, lanes, ..Config::of(2, 2) });
     let budget = Budget { regroups: 1, ..NONE };
@@ -131,7 +134,8 @@ fn larger_desks_hold_as_far_as_they_are_looked_at() {
     let asked = std::env::var("HANDOFF_MODEL_STATES").ok();
     let limit = asked.map_or(GLANCE, |text| text.parse().expect("HANDOFF_MODEL_STATES is a number"));
     for (name, config) in larger() {
-        let outcome = explore(name, config, limit);
+        let outcome = explore(config, limit);
+        outcome.print(name);
         if let Some(found) = outcome.found {
             panic!("{name}: {:?} after {} steps\n{}", found.broken, found.steps, found.trace);
         }

@@ -1,7 +1,7 @@
 //! The scripts: each function is one atomic call on the slot, under the name that it has in Redis.
 //!
-//! Those that change a live view end by restoring its property, *no waiting leg beside an eligible free agent*, and answer the
-//! reservations that this brought.
+//! Those that change a live view end by restoring its property, *no waiting leg beside an eligible free agent*, and answer
+//! the reservations that this brought.
 
 use super::config::{Config, Mutant};
 use super::reservation::Reservation;
@@ -147,7 +147,8 @@ pub fn flip(config: &Config, slot: &mut Slot, epoch: Epoch, pages: u8, h0: Seq, 
     true
 }
 
-/// `match`, a keyword here: serves what waits after a rebuild in order-key order, some a call; clears the mark at the end.
+/// `match`, a keyword here: serves what waits after a rebuild, in order-key order. Clears the mark when a call served fewer
+/// than its limit: legs served count, not legs looked at, or the first page of legs that nobody can take would end it.
 pub fn match_waiting(config: &Config, slot: &mut Slot, epoch: Epoch) -> Vec<Reservation> {
     let Some(view) = slot.at(config, epoch) else { return Vec::new() };
     let Some(h1) = view.unmatched else { return Vec::new() };

@@ -2,7 +2,7 @@
 
 use super::actor::{Actor, Audit, Load, Seen, page_of};
 use super::broken::{self, Broken};
-use super::config::Config;
+use super::config::{Config, Mutant};
 use super::protocol::{Action, State};
 use super::redis::{Fault, Side};
 use super::reservation::Reservation;
@@ -30,6 +30,10 @@ impl<'a> Turn<'a> {
             Action::SendLate(leg) => {
                 self.state.left.late_reserves -= 1;
                 self.spawn(Actor::LateReserve { leg });
+            }
+            Action::Lift(leg) => {
+                let ver = self.state.store.rows.leg(leg).ver;
+                self.spawn(Actor::Lift { leg, ver });
             }
             Action::Step(at, side) => {
                 let actor = self.state.actors.remove(at);
@@ -85,14 +89,13 @@ impl<'a> Turn<'a> {
             | Action::Leave(_)
             | Action::Regroup(_)
             | Action::Lapse(_)
-            | Action::Lift(_)
             | Action::Widen(_)
             | Action::Intern => self.command(action),
         }
         Some(())
     }
 
-    /// The state after the step, without what no later step can tell; `None` when nobody may be lost and somebody would be.
+    /// The state after the step, without what no later step can tell; `None` when there was no room for a task.
     pub fn end(mut self) -> Option<State> {
         let State { store, redis, actors, .. } = &mut self.state;
         if self.is_crowded {
@@ -199,7 +202,6 @@ impl<'a> Turn<'a> {
             Action::Create(leg) => Some(store.create(config, leg, None)),
             Action::Accept(leg, agent) => Some(store.accept(leg, agent)),
             Action::End(leg) => Some(store.close(leg)),
-            Action::Lift(leg) => store.end_exclusions(config, leg),
             Action::Intern => Some(store.intern()),
             Action::Decline(leg, agent) => {
                 left.declines -= 1;
@@ -234,6 +236,19 @@ impl<'a> Turn<'a> {
         commit.into_iter().for_each(|commit| self.committed(commit));
     }
 
+    fn lift(&mut self, leg: LegNo, ver: u8) {
+        let row = self.state.store.rows.leg(leg);
+        let must = self.state.store.must_lift(self.config, leg);
+        if row.ver != ver || !row.waits() || !must && !self.config.has(Mutant::LiftFromRoster) {
+            return;
+        }
+        if !must {
+            self.state.slip = Some(Broken::LiftedEarly);
+        }
+        let commit = self.state.store.end_exclusions(self.config, leg);
+        commit.into_iter().for_each(|commit| self.committed(commit));
+    }
+
     fn step(&mut self, actor: Actor, side: Side) {
         let config = self.config;
         match actor {
@@ -248,6 +263,7 @@ impl<'a> Turn<'a> {
                     self.spawn(Actor::Refuse { refused: proposed, head, row });
                 }
             },
+            Actor::Lift { leg, ver } => self.lift(leg, ver),
             Actor::Refuse { refused, head, row } => {
                 let made = self.call(side, |slot| scripts::refuse(config, slot, &refused, head, row));
                 self.hand_out(side, made);
@@ -306,8 +322,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A difference seen twice in a row starts a rebuild. Where nothing rotted there must not be one even once; a mutant is
-    /// given the second pass.
+    /// A difference seen twice in a row starts a rebuild. Where nothing rotted there must not be one even once; a mutant
+    /// is given the second pass.
     fn compare(&mut self, before: &Rows, view: &Rows) {
         let differs = scripts::drifted(before, view, &self.state.store.rows);
         self.state.drift = if differs { self.state.drift + 1 } else { 0 };

@@ -119,7 +119,7 @@ impl View {
         self.rows.leg(leg).waits() && self.hold(leg).is_none()
     }
 
-    /// Holds the best free agents for a leg, at most as many as it wants: of the group made for the lane first, then by number.
+    /// Holds the best free agents for a leg, at most as many as it wants: of the wide lane's own group first, then by number.
     pub fn choose(&mut self, config: &Config, leg: LegNo, row: &LegRow) -> Option<Reservation> {
         let fits = |agent: &AgentNo| self.is_free(config, *agent) && self.may_take(config, row, *agent);
         let group = |agent: &AgentNo| self.rows.agent(*agent).group;
@@ -137,8 +137,8 @@ impl View {
     }
 }
 
-/// The version gate; says whether the state entered. Closed legs are removed: no state older than the cursor can enter, so
-/// there are no tombstones.
+/// The version gate; says whether the state entered. Closed legs are removed: no state older than the cursor can enter,
+/// so there are no tombstones.
 pub fn put(config: &Config, rows: &mut Rows, row: Row) -> bool {
     let (known, new) = match (rows.same(row), row) {
         (Row::Leg(_, known), Row::Leg(_, new)) => (known.ver, new.ver),
