@@ -116,7 +116,7 @@ impl Budget {
     };
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     pub legs: LegNo,
     pub agents: AgentNo,

@@ -17,7 +17,7 @@ const NONE: Budget = Budget::NONE;
 const LOST: Budget = Budget { losses: 1, rebuilds: 1, ..NONE };
 
 fn caught(mutant: Mutant, as_what: Broken, config: Config) {
-    let outcome = explore(Config { mutant: Some(mutant), ..config.clone() }, ENOUGH);
+    let outcome = explore(Config { mutant: Some(mutant), ..config }, ENOUGH);
     outcome.print(&format!("mutant {mutant:?}"));
     let found = outcome.found.unwrap_or_else(|| panic!("{mutant:?} breaks nothing"));
     found.print();

@@ -36,21 +36,9 @@ pub enum Action {
     Reserve(LegNo, Side),
     /// R of a new ticket is on its way and has been given up.
     SendLate(LegNo),
-    /// A new ticket without R.
-    Create(LegNo),
-    Accept(LegNo, AgentNo),
-    Decline(LegNo, AgentNo),
-    End(LegNo),
-    Cancel(LegNo),
-    NewSession(AgentNo),
-    Leave(AgentNo),
-    Regroup(AgentNo),
-    /// Exclusions of a leg end by their time.
-    Lapse(LegNo),
+    Do(Command),
     /// Somebody sees that nobody else is on duty.
     Lift(LegNo),
-    Widen(LegNo),
-    Intern,
     /// The next step of the actor at this place of the list.
     Step(usize, Side),
     /// A tailer reads so many entries of the log.
@@ -66,6 +54,24 @@ pub enum Action {
     Rebuild,
     Audit,
     Fault(Fault),
+}
+
+/// What callers and timers ask of the store: one transaction each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A new ticket without R.
+    Create(LegNo),
+    Accept(LegNo, AgentNo),
+    Decline(LegNo, AgentNo),
+    End(LegNo),
+    Cancel(LegNo),
+    NewSession(AgentNo),
+    Leave(AgentNo),
+    Regroup(AgentNo),
+    /// Exclusions of a leg end by their time.
+    Lapse(LegNo),
+    Widen(LegNo),
+    Intern,
 }
 
 pub struct Protocol {
@@ -134,7 +140,7 @@ impl Protocol {
                 LegState::Absent => self.creations(state, leg, actions),
                 LegState::Waiting => {
                     if state.left.lapses > 0 && !row.excluded.is_empty() {
-                        actions.push(Action::Lapse(leg));
+                        actions.push(Action::Do(Command::Lapse(leg)));
                     }
                     let lifts = |actor: &Actor| matches!(actor, Actor::Lift { leg: it, .. } if *it == leg);
                     let is_lifted = config.has(Mutant::NeverLifted) || state.actors.iter().any(lifts);
@@ -142,35 +148,35 @@ impl Protocol {
                         actions.push(Action::Lift(leg));
                     }
                     if state.left.widenings > 0 && state.store.rows.wide && row.lane == super::rows::Lane::Narrow {
-                        actions.push(Action::Widen(leg));
+                        actions.push(Action::Do(Command::Widen(leg)));
                     }
                 }
                 LegState::Offered(_) => {
-                    actions.extend(row.state.agents().iter().map(|agent| Action::Accept(leg, agent)));
+                    actions.extend(row.state.agents().iter().map(|agent| Action::Do(Command::Accept(leg, agent))));
                     if state.left.declines > 0 {
-                        actions.extend(row.state.agents().iter().map(|agent| Action::Decline(leg, agent)));
+                        actions.extend(row.state.agents().iter().map(|agent| Action::Do(Command::Decline(leg, agent))));
                     }
                 }
-                LegState::Held(_) => actions.push(Action::End(leg)),
+                LegState::Held(_) => actions.push(Action::Do(Command::End(leg))),
                 LegState::Done => {}
             }
             if state.left.cancels > 0 && matches!(row.state, LegState::Waiting | LegState::Offered(_)) {
-                actions.push(Action::Cancel(leg));
+                actions.push(Action::Do(Command::Cancel(leg)));
             }
         }
         if state.left.sessions > 0 {
-            actions.extend((0..config.agents).map(Action::NewSession));
+            actions.extend((0..config.agents).map(|agent| Action::Do(Command::NewSession(agent))));
         }
         if state.left.leaves > 0 {
             let there = (0..config.agents).filter(|agent| state.store.rows.agent(*agent).on_duty);
-            actions.extend(there.map(Action::Leave));
+            actions.extend(there.map(|agent| Action::Do(Command::Leave(agent))));
         }
         let narrow = (0..config.agents).filter(|agent| state.store.rows.agent(*agent).group == 0);
         if state.left.regroups > 0 {
-            actions.extend(narrow.map(Action::Regroup));
+            actions.extend(narrow.map(|agent| Action::Do(Command::Regroup(agent))));
         }
         if !state.store.rows.wide {
-            actions.push(Action::Intern);
+            actions.push(Action::Do(Command::Intern));
         }
     }
 
@@ -191,7 +197,7 @@ impl Protocol {
             actions.extend(state.redis.sides().iter().map(|side| Action::Reserve(leg, *side)));
         }
         if config.without_reserve {
-            actions.push(Action::Create(leg));
+            actions.push(Action::Do(Command::Create(leg)));
         }
         if state.left.late_reserves > 0 {
             actions.push(Action::SendLate(leg));

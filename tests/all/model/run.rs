@@ -84,7 +84,17 @@ fn tell(model: &Protocol, path: Path<State, Action>) -> Found {
 fn line(state: &State, action: Action) -> Option<String> {
     let actor = match action {
         Action::Step(at, _) | Action::Stop(at) | Action::Read(at, _) => state.actors.get(at),
-        _ => None,
+        Action::Do(command) => return Some(format!("  {command:?}")),
+        Action::Reserve(..)
+        | Action::SendLate(_)
+        | Action::Lift(_)
+        | Action::Tail(_)
+        | Action::TailPage(..)
+        | Action::Expire(..)
+        | Action::Match(_)
+        | Action::Rebuild
+        | Action::Audit
+        | Action::Fault(_) => None,
     };
     Some(actor.map_or_else(|| format!("  {action:?}"), |actor| format!("  {action:?} {actor:?}")))
 }

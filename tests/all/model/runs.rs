@@ -109,9 +109,9 @@ fn a_lost_view_is_rebuilt() {
 #[test]
 fn a_serial_client_of_one_replica_is_never_overtaken() {
     let config = Config { serial: true, ..Config::of(3, 3) };
-    holds("serial: three legs, one agent on duty", Config { offline: Agents::one(1), ..config.clone() });
+    holds("serial: three legs, one agent on duty", Config { offline: Agents::one(1), ..config });
     let budget = Budget { sessions: 1, ..NONE };
-    holds("serial: two legs, new session", Config { legs: 2, budget, ..config.clone() });
+    holds("serial: two legs, new session", Config { legs: 2, budget, ..config });
     let budget = Budget { declines: 1, cancels: 1, ..NONE };
     holds("serial: two legs, one agent, requeue", Config { legs: 2, agents: 1, budget, ..config });
 }

@@ -3,7 +3,7 @@
 use super::actor::{Actor, Audit, Load, Seen, page_of};
 use super::broken::{self, Broken};
 use super::config::{Config, Mutant};
-use super::protocol::{Action, State};
+use super::protocol::{Action, Command, State};
 use super::redis::{Fault, Side};
 use super::reservation::Reservation;
 use super::rows::{LegNo, Row, Rows, Seq};
@@ -80,17 +80,7 @@ impl<'a> Turn<'a> {
                 self.spawn(Actor::Audit { epoch, step: Audit::Rows { head, before } });
             }
             Action::Fault(fault) => self.suffer(fault)?,
-            Action::Create(_)
-            | Action::Accept(..)
-            | Action::Decline(..)
-            | Action::End(_)
-            | Action::Cancel(_)
-            | Action::NewSession(_)
-            | Action::Leave(_)
-            | Action::Regroup(_)
-            | Action::Lapse(_)
-            | Action::Widen(_)
-            | Action::Intern => self.command(action),
+            Action::Do(command) => self.command(command),
         }
         Some(())
     }
@@ -195,43 +185,42 @@ impl<'a> Turn<'a> {
         Some(())
     }
 
-    fn command(&mut self, action: Action) {
+    fn command(&mut self, command: Command) {
         let config = self.config;
         let (store, left) = (&mut self.state.store, &mut self.state.left);
-        let commit = match action {
-            Action::Create(leg) => Some(store.create(config, leg, None)),
-            Action::Accept(leg, agent) => Some(store.accept(leg, agent)),
-            Action::End(leg) => Some(store.close(leg)),
-            Action::Intern => Some(store.intern()),
-            Action::Decline(leg, agent) => {
+        let commit = match command {
+            Command::Create(leg) => Some(store.create(config, leg, None)),
+            Command::Accept(leg, agent) => Some(store.accept(leg, agent)),
+            Command::End(leg) => Some(store.close(leg)),
+            Command::Intern => Some(store.intern()),
+            Command::Decline(leg, agent) => {
                 left.declines -= 1;
                 Some(store.decline(config, leg, agent))
             }
-            Action::Cancel(leg) => {
+            Command::Cancel(leg) => {
                 left.cancels -= 1;
                 Some(store.close(leg))
             }
-            Action::NewSession(agent) => {
+            Command::NewSession(agent) => {
                 left.sessions -= 1;
                 Some(store.new_session(config, agent))
             }
-            Action::Leave(agent) => {
+            Command::Leave(agent) => {
                 left.leaves -= 1;
                 Some(store.leave(config, agent))
             }
-            Action::Regroup(agent) => {
+            Command::Regroup(agent) => {
                 left.regroups -= 1;
                 Some(store.regroup(agent))
             }
-            Action::Lapse(leg) => {
+            Command::Lapse(leg) => {
                 left.lapses -= 1;
                 store.end_exclusions(config, leg)
             }
-            Action::Widen(leg) => {
+            Command::Widen(leg) => {
                 left.widenings -= 1;
                 Some(store.widen(leg))
             }
-            other => unreachable!("{other:?} is no command"),
         };
         commit.into_iter().for_each(|commit| self.committed(commit));
     }
