@@ -5,7 +5,7 @@
 use super::broken::Broken;
 use super::config::{Budget, Config, Mutant};
 use super::rows::Agents;
-use super::run::explore;
+use super::run::{Extent, explore};
 
 /// More states than any mutant takes to be caught.
 const ENOUGH: usize = 500_000;
@@ -222,5 +222,5 @@ fn without_the_epoch_check_nothing_breaks_while_the_log_is_whole() {
     let config = one_leg(2, Budget { rebuilds: 2, ..LOST });
     let outcome = explore(Config { mutant: Some(Mutant::NoEpochCheck), ..config }, ENOUGH);
     outcome.print("mutant NoEpochCheck");
-    assert!(outcome.found.is_none() && outcome.is_exhaustive);
+    assert!(outcome.found.is_none() && outcome.extent == Extent::Exhaustive);
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use stateright::{Checker, HasDiscoveries, Model, Path};
+use stateright::{Checker, HasDiscoveries, Model, Path, UniformChooser};
 
 use super::broken::Broken;
 use super::config::Config;
@@ -11,8 +11,7 @@ use super::protocol::{Action, Protocol, State};
 
 /// What a run came to.
 pub struct Outcome {
-    /// Nothing was left to look at.
-    pub is_exhaustive: bool,
+    pub extent: Extent,
     pub found: Option<Found>,
     states: usize,
     transitions: usize,
@@ -21,41 +20,63 @@ pub struct Outcome {
     took: Duration,
 }
 
-/// The shortest way to break an invariant: the search is breadth first, by one thread.
+/// How much of what can happen was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Exhaustive,
+    /// What is nearest to the start.
+    Bounded,
+    /// Some ways to their ends.
+    Walked,
+}
+
+/// A way to break an invariant; of [`explore`] the shortest, for it searches breadth first, by one thread.
 pub struct Found {
     pub broken: Broken,
     pub steps: usize,
     pub trace: String,
 }
 
-/// Looks at up to `limit` distinct states.
+/// Looks at up to `limit` distinct states, the nearest first.
 pub fn explore(config: Config, limit: usize) -> Outcome {
     let began = Instant::now();
     let builder = Protocol::new(config, limit).checker().finish_when(HasDiscoveries::AnyFailures);
     let checker = builder.spawn_bfs().join();
-    let model = checker.model();
-    let is_cut_off = model.is_cut_off();
-    model.lift_limit();
-    let found = checker.discoveries().into_values().next().map(|path| tell(model, path));
-    Outcome {
-        is_exhaustive: found.is_none() && !is_cut_off,
-        found,
-        states: checker.unique_state_count(),
-        transitions: checker.state_count(),
-        repaired: model.repaired(),
-        depth: checker.max_depth(),
-        took: began.elapsed(),
-    }
+    let extent = if checker.model().is_cut_off() { Extent::Bounded } else { Extent::Exhaustive };
+    checker.model().lift_limit();
+    Outcome::of(&checker, extent, began)
+}
+
+/// Takes about `steps` steps along random ways, each to its end: far from the start, where [`explore`] does not come.
+pub fn wander(config: Config, seed: u64, steps: usize) -> Outcome {
+    let began = Instant::now();
+    let builder = Protocol::new(config, usize::MAX).checker().finish_when(HasDiscoveries::AnyFailures);
+    let checker = builder.target_state_count(steps).spawn_simulation(seed, UniformChooser).join();
+    Outcome::of(&checker, Extent::Walked, began)
 }
 
 impl Outcome {
+    fn of(checker: &impl Checker<Protocol>, extent: Extent, began: Instant) -> Outcome {
+        let model = checker.model();
+        let found = checker.discoveries().into_values().next().map(|path| tell(model, path));
+        Outcome {
+            extent,
+            found,
+            states: checker.unique_state_count(),
+            transitions: checker.state_count(),
+            repaired: model.repaired(),
+            depth: checker.max_depth(),
+            took: began.elapsed(),
+        }
+    }
+
     /// A line of the table, past the capture of the test harness: it is worth reading when all is well, too.
     pub fn print(&self, name: &str) {
-        let Outcome { is_exhaustive, found, states, transitions, repaired, depth, took } = self;
+        let Outcome { extent, found, states, transitions, repaired, depth, took } = self;
         let end = match found {
             Some(found) => format!("{:?} after {} steps", found.broken, found.steps),
-            None if *is_exhaustive => "exhaustive".to_owned(),
-            None => "bounded".to_owned(),
+            None => format!("{extent:?}"),
         };
         let seconds = took.as_secs_f64();
         let counts =

@@ -2,7 +2,7 @@
 
 use super::config::{Budget, Config};
 use super::rows::{Agents, Lane};
-use super::run::explore;
+use super::run::{Extent, explore, wander};
 
 /// More states than any of the small desks has.
 const WHOLE: usize = 2_000_000;
@@ -18,7 +18,7 @@ fn holds(name: &str, config: Config) {
     if let Some(found) = outcome.found {
         panic!("{name}: {:?} after {} steps\n{}", found.broken, found.steps, found.trace);
     }
-    assert!(outcome.is_exhaustive, "{name} has more states than {WHOLE}");
+    assert_eq!(outcome.extent, Extent::Exhaustive, "{name} has more states than {WHOLE}");
 }
 
 #[test]
@@ -131,15 +131,30 @@ fn anti_entropy_finds_what_rotted_and_nothing_else() {
 /// Each as far as the limit goes.
 #[test]
 fn larger_desks_hold_as_far_as_they_are_looked_at() {
-    let asked = std::env::var("HANDOFF_MODEL_STATES").ok();
-    let limit = asked.map_or(GLANCE, |text| text.parse().expect("HANDOFF_MODEL_STATES is a number"));
     for (name, config) in larger() {
-        let outcome = explore(config, limit);
+        let outcome = explore(config, limit());
         outcome.print(name);
         if let Some(found) = outcome.found {
             panic!("{name}: {:?} after {} steps\n{}", found.broken, found.steps, found.trace);
         }
     }
+}
+
+/// As far as the same limit goes, along ways that end where nothing can happen any more.
+#[test]
+fn larger_desks_hold_along_random_ways() {
+    for (seed, (name, config)) in (1..).zip(larger()) {
+        let outcome = wander(config, seed, limit());
+        outcome.print(&name.replace("larger", "at random"));
+        if let Some(found) = outcome.found {
+            panic!("{name}: {:?} after {} steps\n{}", found.broken, found.steps, found.trace);
+        }
+    }
+}
+
+fn limit() -> usize {
+    let asked = std::env::var("HANDOFF_MODEL_STATES").ok();
+    asked.map_or(GLANCE, |text| text.parse().expect("HANDOFF_MODEL_STATES is a number"))
 }
 
 fn larger() -> Vec<(&'static str, Config)> {
