@@ -43,7 +43,7 @@ pub enum Broken {
     StrandedAtIndex,
     /// I6 at the index: an agent was given a leg while an eligible one with a smaller key waited.
     OrderAtIndex,
-    /// `match` served a leg before one with a smaller key that the log had as waiting at h1.
+    /// A view below h1 served a leg before one with a smaller key that the log had as waiting at h1.
     OrderAfterLoad,
     /// I6 in the store, for a client that waits for each answer and calls one replica, without faults.
     Overtaken,
@@ -172,7 +172,7 @@ pub fn jumped_the_line(config: &Config, slot: &Slot, made: &[Reservation]) -> bo
     })
 }
 
-/// Whether `match` below h1 served a leg while one with a smaller key, waiting at h1 and ever since, is not in the view yet.
+/// Whether a script below h1 served a leg while one with a smaller key, waiting at h1 and ever since, is not in the view yet.
 pub fn jumped_the_log(store: &Store, slot: &Slot, made: &[Reservation]) -> bool {
     let Slot::Live(view) = slot else { return false };
     let Some(h1) = view.unmatched.filter(|h1| *h1 > view.cursor) else { return false };

@@ -37,6 +37,8 @@ pub enum Mutant {
     NoPageCount,
     /// V3: the mark is there, and `advance` and `reserve` hand out nevertheless.
     MatchWhileUnmatched,
+    /// The same for `beat`, which the design page does not name.
+    BeatMatchesUnmatched,
     /// V4: `reserve` answers below the highest seq its replica knows.
     ReserveBelowHead,
     /// `load` and `flip` do not look at the token.
@@ -57,6 +59,8 @@ pub enum Mutant {
     NeverLifted,
     /// W of a lift does not look again whether nobody else is on duty; whoever decided it read that some time before.
     LiftFromRoster,
+    /// An agent who became free looks past no head that excludes the agent, and whoever is told MORE has died.
+    MoreIsLost,
     /// A lane that becomes known is not matched with the legs that wait in it already.
     LaneArrivesUnmatched,
     /// Groups are not looked at: whoever is free takes what waits.
@@ -84,6 +88,8 @@ pub struct Budget {
     pub widenings: u8,
     /// Requests of `reserve` that arrive after their caller gave up.
     pub late_reserves: u8,
+    /// Sessions that miss their heartbeats and beat again.
+    pub suspects: u8,
     /// Failovers to an earlier prefix.
     pub failovers: u8,
     /// Two masters at once.
@@ -107,6 +113,7 @@ impl Budget {
         regroups: 0,
         widenings: 0,
         late_reserves: 0,
+        suspects: 0,
         failovers: 0,
         splits: 0,
         losses: 0,

@@ -152,6 +152,12 @@ fn a_match_below_h1_serves_legs_before_older_ones_that_the_tail_brings() {
 }
 
 #[test]
+fn a_beat_that_matches_an_unmatched_view_does_so_too() {
+    let config = Config { agents: 1, with_reserve: false, ..two_legs(2, Budget { suspects: 1, ..LOST }) };
+    caught(Mutant::BeatMatchesUnmatched, Broken::OrderAfterLoad, config);
+}
+
+#[test]
 fn a_match_that_clears_the_mark_after_one_call_strands_the_rest() {
     let config = Config { with_reserve: false, ..two_legs(2, LOST) };
     caught(Mutant::MatchClearsEarly, Broken::StrandedAtIndex, config);
@@ -184,6 +190,15 @@ fn an_exclusion_that_lapses_without_an_entry_strands_its_leg() {
 fn without_lifting_a_leg_waits_for_nobody() {
     let config = one_leg(2, Budget { declines: 1, ..NONE });
     caught(Mutant::NeverLifted, Broken::NobodyLeft, Config { agents: 1, decline_excludes: true, ..config });
+}
+
+/// The design page looks past eight heads and then answers MORE; here it looks past none. Digest and rows agree on what is
+/// left, so anti-entropy sees nothing either.
+#[test]
+fn an_agent_who_stops_at_a_head_that_excludes_the_agent_strands_the_next_leg() {
+    let excluded = [Agents::one(0), Agents::NOBODY, Agents::NOBODY];
+    let config = Config { offline: Agents::one(1), excluded, with_reserve: false, ..two_legs(2, NONE) };
+    caught(Mutant::MoreIsLost, Broken::StrandedAtIndex, Config { agents: 2, ..config });
 }
 
 /// The design page does not say who looks, and when. A roster is as old as its replica's last look at the log.

@@ -50,6 +50,9 @@ pub enum Action {
     /// A tailer reads the cursor and so many entries.
     TailPage(Side, u8),
     Expire(Side, LegNo),
+    /// `lost` finds a session without heartbeats, or it beats again.
+    Suspect(Side, AgentNo),
+    Beat(Side, AgentNo),
     Match(Side),
     Rebuild,
     Audit,
@@ -256,6 +259,10 @@ impl Protocol {
             let held = (0..self.config.legs).filter(|leg| view.hold(*leg).is_some());
             if !self.config.serial && !self.config.has(Mutant::NoExpire) {
                 actions.extend(held.map(|leg| Action::Expire(*side, leg)));
+            }
+            actions.extend(view.suspects.iter().map(|agent| Action::Beat(*side, agent)));
+            if state.left.suspects > 0 {
+                actions.extend((0..self.config.agents).map(|agent| Action::Suspect(*side, agent)));
             }
             if view.unmatched.is_some() {
                 actions.push(Action::Match(*side));

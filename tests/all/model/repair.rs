@@ -1,6 +1,6 @@
 //! The quiet after the storm: every task has stopped for ever, and the sweeps of one new replica run until nothing is left.
 //!
-//! In the order of urgency: rebuild where the view is not of the store's epoch, proposals in hand, tail, match, expire,
+//! In the order of urgency: rebuild where the view is not of the store's epoch, proposals in hand, beats, tail, match, expire,
 //! lift exclusions, anti-entropy. What must hold at the end is I5, I12 and that no agent is held for nothing.
 
 use super::actor::page_of;
@@ -48,6 +48,10 @@ impl Repair<'_> {
         };
         if let Some(proposed) = self.in_hand.pop() {
             self.propose(&proposed);
+            return Step::Again;
+        }
+        if let Some(agent) = view.suspects.iter().next() {
+            self.in_hand = scripts::beat(config, &mut self.slot, epoch, agent);
             return Step::Again;
         }
         if view.cursor < self.store.head {

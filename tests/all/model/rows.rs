@@ -48,6 +48,10 @@ impl Agents {
         Agents(self.0 | 1 << agent)
     }
 
+    pub fn without(self, agent: AgentNo) -> Agents {
+        Agents(self.0 & !(1 << agent))
+    }
+
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

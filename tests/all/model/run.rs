@@ -112,6 +112,8 @@ fn line(state: &State, action: Action) -> Option<String> {
         | Action::Tail(_)
         | Action::TailPage(..)
         | Action::Expire(..)
+        | Action::Suspect(..)
+        | Action::Beat(..)
         | Action::Match(_)
         | Action::Rebuild
         | Action::Audit

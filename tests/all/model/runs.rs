@@ -33,6 +33,14 @@ fn one_ticket_in_the_hands_of_three_tasks() {
 }
 
 #[test]
+fn sessions_that_miss_heartbeats() {
+    let budget = Budget { suspects: 1, declines: 1, ..NONE };
+    holds("suspect: one leg, requeue", Config { budget, ..Config::of(1, 2) });
+    let budget = Budget { suspects: 1, ..LOST };
+    holds("suspect: two legs, loss", Config { agents: 1, with_reserve: false, budget, ..Config::of(2, 2) });
+}
+
+#[test]
 fn tickets_that_compete_for_one_agent() {
     let budget = Budget { declines: 1, cancels: 1, ..NONE };
     holds("two legs, one agent, requeue, cancel", Config { agents: 1, budget, ..Config::of(2, 2) });
@@ -195,6 +203,7 @@ fn larger() -> Vec<(&'static str, Config)> {
         ),
         ("larger: loss", with(Budget { declines: 1, rebuilds: 2, ..LOST }, Config::of(2, 3))),
         ("larger: loss, failover, three legs", with(Budget { failovers: 1, ..LOST }, Config::of(3, 2))),
+        ("larger: loss, suspects", with(Budget { suspects: 1, ..LOST }, Config::of(2, 2))),
         ("larger: loss, lanes, parallel", with(LOST, Config { want: [2; _], groups, lanes, ..Config::of(2, 3) })),
         ("larger: serial", with(Budget { sessions: 1, declines: 1, ..NONE }, serial)),
         (

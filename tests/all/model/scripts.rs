@@ -5,7 +5,7 @@
 
 use super::config::{Config, Mutant};
 use super::reservation::Reservation;
-use super::rows::{AGENTS, Epoch, LEGS, LegNo, LegRow, LegState, Row, Rows, Seq};
+use super::rows::{AGENTS, AgentNo, Epoch, LEGS, LegNo, LegRow, LegState, Row, Rows, Seq};
 use super::view::{Hold, Loading, NOTHING, Slot, View, put};
 
 /// Holds agents for a leg about to be created, or nobody; never enqueues.
@@ -90,6 +90,20 @@ pub fn expire(config: &Config, slot: &mut Slot, epoch: Epoch, leg: LegNo) -> Vec
     let Some(view) = slot.at(config, epoch) else { return Vec::new() };
     view.holds[usize::from(leg)] = None;
     settle(config, view)
+}
+
+/// `lost` finds a session without heartbeats: it gets no new offers. Nobody becomes free by that.
+pub fn suspect(config: &Config, slot: &mut Slot, epoch: Epoch, agent: AgentNo) {
+    if let Some(view) = slot.at(config, epoch) {
+        view.suspects = view.suspects.with(agent);
+    }
+}
+
+/// The session beats again, and is matched.
+pub fn beat(config: &Config, slot: &mut Slot, epoch: Epoch, agent: AgentNo) -> Vec<Reservation> {
+    let Some(view) = slot.at(config, epoch) else { return Vec::new() };
+    view.suspects = view.suspects.without(agent);
+    if config.has(Mutant::BeatMatchesUnmatched) { serve_line(config, view, usize::MAX) } else { settle(config, view) }
 }
 
 /// As if all waiting legs were gone through in the order of their keys and each took the best agents still free.

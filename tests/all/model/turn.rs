@@ -59,12 +59,19 @@ impl<'a> Turn<'a> {
                 let made = self.call(side, |slot| scripts::expire(config, slot, epoch, leg));
                 self.hand_out(side, made);
             }
+            Action::Suspect(side, agent) => {
+                self.state.left.suspects -= 1;
+                let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
+                self.call(side, |slot| scripts::suspect(config, slot, epoch, agent));
+            }
+            Action::Beat(side, agent) => {
+                let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
+                let made = self.call(side, |slot| scripts::beat(config, slot, epoch, agent));
+                self.hand_out(side, made);
+            }
             Action::Match(side) => {
                 let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
                 let made = self.call(side, |slot| scripts::match_waiting(config, slot, epoch));
-                if broken::jumped_the_log(&self.state.store, self.state.redis.at(side), &made) {
-                    self.state.slip = Some(Broken::OrderAfterLoad);
-                }
                 self.hand_out(side, made);
             }
             Action::Rebuild => {
@@ -123,6 +130,9 @@ impl<'a> Turn<'a> {
     fn hand_out(&mut self, side: Side, made: Vec<Reservation>) {
         if broken::jumped_the_line(self.config, self.state.redis.at(side), &made) {
             self.state.slip = Some(Broken::OrderAtIndex);
+        }
+        if broken::jumped_the_log(&self.state.store, self.state.redis.at(side), &made) {
+            self.state.slip = Some(Broken::OrderAfterLoad);
         }
         // Those for whom there is no room are lost with the answer, and lapse; a serial client loses none.
         let room = if self.config.serial { made.len() } else { self.config.actors - self.state.actors.len() };

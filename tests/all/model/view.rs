@@ -2,7 +2,7 @@
 
 use super::config::{Config, Mutant};
 use super::reservation::Reservation;
-use super::rows::{AGENTS, AgentNo, AgentRow, Epoch, LEGS, Lane, LegNo, LegRow, LegState, Row, Rows, Seq};
+use super::rows::{AGENTS, AgentNo, AgentRow, Agents, Epoch, LEGS, Lane, LegNo, LegRow, LegState, Row, Rows, Seq};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Slot {
@@ -29,6 +29,8 @@ pub struct View {
     /// Open legs and all agents; a leg that is not here is absent.
     pub rows: Rows,
     pub holds: [Option<Hold>; LEGS],
+    /// Without a heartbeat for a while, which only the view knows: no new offers.
+    pub suspects: Agents,
     /// A leg was taken out by nobody's doing (a fault): the invariants of the view are suspended until it is rebuilt.
     pub is_rotten: bool,
 }
@@ -75,7 +77,7 @@ pub const NOTHING: Rows = Rows {
 
 impl View {
     pub fn new(epoch: Epoch, cursor: Seq, rows: Rows) -> View {
-        View { epoch, cursor, unmatched: None, rows, holds: [None; LEGS], is_rotten: false }
+        View { epoch, cursor, unmatched: None, rows, holds: [None; LEGS], suspects: Agents::NOBODY, is_rotten: false }
     }
 
     pub fn hold(&self, leg: LegNo) -> Option<Hold> {
@@ -104,7 +106,8 @@ impl View {
     }
 
     pub fn is_free(&self, config: &Config, agent: AgentNo) -> bool {
-        self.rows.agent(agent).on_duty && self.load(config, agent) < config.capacity
+        let is_live = self.rows.agent(agent).on_duty && !self.suspects.has(agent);
+        is_live && self.load(config, agent) < config.capacity
     }
 
     /// Whether lane and exclusions let the agent take this leg.
@@ -121,7 +124,12 @@ impl View {
 
     /// Holds the best free agents for a leg, at most as many as it wants: of the wide lane's own group first, then by number.
     pub fn choose(&mut self, config: &Config, leg: LegNo, row: &LegRow) -> Option<Reservation> {
-        let fits = |agent: &AgentNo| self.is_free(config, *agent) && self.may_take(config, row, *agent);
+        let gives_up = |agent: AgentNo| {
+            let bars = |leg: LegNo| self.stands_in_line(leg) && self.rows.leg(leg).excluded.has(agent);
+            config.has(Mutant::MoreIsLost) && (0..leg).any(bars)
+        };
+        let fits =
+            |agent: &AgentNo| self.is_free(config, *agent) && self.may_take(config, row, *agent) && !gives_up(*agent);
         let group = |agent: &AgentNo| self.rows.agent(*agent).group;
         let mut free: Vec<AgentNo> = (0..config.agents).filter(fits).collect();
         free.sort_by_key(|agent| std::cmp::Reverse(group(agent)));
