@@ -23,14 +23,14 @@
 //!
 //! # What is not
 //!
-//! Dedup and repeated calls; leases beyond suspect and back; preference windows and connectors that are away; lanes and groups that retire;
+//! Dedup of callers' requests; leases beyond suspect and back; preference windows and connectors that are away; lanes and groups that retire;
 //! a Postgres that loses commits (which is what the epoch check is for: see [`mutants`]); pages of more than two entries; rows of
 //! one page of the log that are read at different times.
 //!
 //! # Where it differs from the study
 //!
 //! `shared/reference/protocol-model.md` is the study. Its variant FREE is what is here, with what it left out: lanes, lapses,
-//! parallel offers, anti-entropy, heartbeats, the rule of h1, a tailer whose cursor is old, an R that comes late. A commit needs a free
+//! parallel offers, anti-entropy, heartbeats, the rule of h1, a tailer whose cursor is old, an R that comes late, calls that happen twice. A commit needs a free
 //! place for its A, so k counts the task that commits. The study's overtakes are looked for at creations only: a proposal under
 //! way may overtake a leg that is requeued meanwhile, also for a serial client.
 //!

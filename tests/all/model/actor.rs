@@ -7,6 +7,7 @@ use super::config::{Config, Mutant};
 use super::redis::Redis;
 use super::reservation::Reservation;
 use super::rows::{Epoch, LegNo, Row, Rows, Seq};
+use super::scripts::may_begin;
 use super::store::Store;
 use super::view::Slot;
 
@@ -55,6 +56,8 @@ pub enum Actor {
         epoch: Epoch,
         step: Audit,
     },
+    /// The call that this actor is about to make, or has made, on its way a second time; nobody hears the answer.
+    Again(Box<Actor>),
 }
 
 /// Anti-entropy: rows, then the view once its cursor is where the log was, then the rows again. What did not change in
@@ -130,8 +133,9 @@ impl Actor {
                 config.has(Mutant::NoCursorCheck) || reaches(&is_before)
             }
             Actor::Tail { epoch, .. } => reaches(&|slot| slot.epoch() == *epoch),
+            Actor::Again(actor) => actor.can_act(config, store, redis),
             Actor::Load { .. } if config.has(Mutant::NoToken) => true,
-            Actor::Load { epoch, step: Load::Fenced } => reaches(&|slot| slot.epoch() < *epoch),
+            Actor::Load { epoch, step: Load::Fenced } => reaches(&|slot| may_begin(slot, *epoch)),
             Actor::Load { epoch, .. } => reaches(&|slot| matches!(slot, Slot::Loading(it) if it.epoch == *epoch)),
             Actor::Audit { epoch, step: Audit::Rows { .. } } => reaches(&|slot| slot.epoch() == *epoch),
             Actor::Audit { epoch, step: Audit::View { .. } } => *epoch == store.epoch,
@@ -142,6 +146,7 @@ impl Actor {
     pub fn lowest_cursor(&self) -> Option<Seq> {
         match self {
             Actor::Tail { cursor, .. } => Some(*cursor),
+            Actor::Again(actor) => actor.lowest_cursor(),
             Actor::Load { step, .. } => match step {
                 Load::Fenced | Load::Begun => None,
                 Load::Paging { h0, .. } | Load::Read { h0, .. } | Load::Flipping { h0, .. } => Some(*h0),
@@ -153,6 +158,16 @@ impl Actor {
             | Actor::Refuse { .. }
             | Actor::Advance { .. }
             | Actor::Audit { .. } => None,
+        }
+    }
+
+    /// Whether the next step is a call of a script.
+    pub fn calls(&self) -> bool {
+        match self {
+            Actor::LateReserve { .. } | Actor::Refuse { .. } | Actor::Advance { .. } | Actor::Again(_) => true,
+            Actor::Load { step, .. } => matches!(step, Load::Fenced | Load::Read { .. } | Load::Flipping { .. }),
+            Actor::Audit { step, .. } => matches!(step, Audit::Rows { .. }),
+            Actor::Create { .. } | Actor::Propose(_) | Actor::Lift { .. } | Actor::Tail { .. } => false,
         }
     }
 

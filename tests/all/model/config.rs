@@ -88,6 +88,8 @@ pub struct Budget {
     pub widenings: u8,
     /// Requests of `reserve` that arrive after their caller gave up.
     pub late_reserves: u8,
+    /// Calls of scripts that happen twice: sent again because the answer was lost, or late.
+    pub repeats: u8,
     /// Sessions that miss their heartbeats and beat again.
     pub suspects: u8,
     /// Failovers to an earlier prefix.
@@ -113,6 +115,7 @@ impl Budget {
         regroups: 0,
         widenings: 0,
         late_reserves: 0,
+        repeats: 0,
         suspects: 0,
         failovers: 0,
         splits: 0,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stateright::{Model, Property};
 
-use super::actor::{Actor, Audit, Load};
+use super::actor::Actor;
 use super::broken::Broken;
 use super::config::{Budget, Config, Mutant};
 use super::redis::{Fault, Follower, Redis, Side};
@@ -45,6 +45,8 @@ pub enum Action {
     Read(usize, u8),
     /// The actor stops for ever.
     Stop(usize),
+    /// The actor's call is sent twice.
+    Repeat(usize),
     /// A tailer reads the cursor.
     Tail(Side),
     /// A tailer reads the cursor and so many entries.
@@ -215,22 +217,15 @@ impl Protocol {
             if !self.config.serial && self.is_in_the_way(state, actor) {
                 actions.push(Action::Stop(at));
             }
-            match actor {
-                Actor::Tail { .. } => actions.extend([Action::Read(at, 1), Action::Read(at, 2)]),
-                Actor::Create { .. }
-                | Actor::Propose(_)
-                | Actor::Lift { .. }
-                | Actor::Audit { step: Audit::View { .. }, .. } => actions.push(Action::Step(at, Side::Master)),
-                Actor::Load { step: Load::Begun | Load::Paging { .. }, .. } => {
-                    actions.push(Action::Step(at, Side::Master));
-                }
-                Actor::LateReserve { .. }
-                | Actor::Refuse { .. }
-                | Actor::Advance { .. }
-                | Actor::Audit { step: Audit::Rows { .. }, .. }
-                | Actor::Load { step: Load::Fenced | Load::Read { .. } | Load::Flipping { .. }, .. } => {
-                    actions.extend(state.redis.sides().iter().map(|side| Action::Step(at, *side)));
-                }
+            if state.left.repeats > 0 && actor.calls() && state.actors.len() < self.config.actors {
+                actions.push(Action::Repeat(at));
+            }
+            if let Actor::Tail { .. } = actor {
+                actions.extend([Action::Read(at, 1), Action::Read(at, 2)]);
+            } else if actor.calls() {
+                actions.extend(state.redis.sides().iter().map(|side| Action::Step(at, *side)));
+            } else {
+                actions.push(Action::Step(at, Side::Master));
             }
         }
     }

@@ -104,7 +104,7 @@ fn tell(model: &Protocol, path: Path<State, Action>) -> Found {
 
 fn line(state: &State, action: Action) -> Option<String> {
     let actor = match action {
-        Action::Step(at, _) | Action::Stop(at) | Action::Read(at, _) => state.actors.get(at),
+        Action::Step(at, _) | Action::Stop(at) | Action::Repeat(at) | Action::Read(at, _) => state.actors.get(at),
         Action::Do(command) => return Some(format!("  {command:?}")),
         Action::Reserve(..)
         | Action::SendLate(_)

@@ -33,6 +33,14 @@ fn one_ticket_in_the_hands_of_three_tasks() {
 }
 
 #[test]
+fn calls_that_happen_twice() {
+    let budget = Budget { repeats: 1, declines: 1, cancels: 1, ..NONE };
+    holds("repeat: one leg, requeue, cancel", Config { budget, ..Config::of(1, 3) });
+    let budget = Budget { repeats: 2, ..LOST };
+    holds("repeat: one leg, loss", Config { budget, ..Config::of(1, 3) });
+}
+
+#[test]
 fn sessions_that_miss_heartbeats() {
     let budget = Budget { suspects: 1, declines: 1, ..NONE };
     holds("suspect: one leg, requeue", Config { budget, ..Config::of(1, 2) });
@@ -203,6 +211,7 @@ fn larger() -> Vec<(&'static str, Config)> {
         ),
         ("larger: loss", with(Budget { declines: 1, rebuilds: 2, ..LOST }, Config::of(2, 3))),
         ("larger: loss, failover, three legs", with(Budget { failovers: 1, ..LOST }, Config::of(3, 2))),
+        ("larger: loss, calls twice", with(Budget { repeats: 3, rebuilds: 2, cancels: 1, ..LOST }, Config::of(2, 3))),
         ("larger: loss, suspects", with(Budget { suspects: 1, ..LOST }, Config::of(2, 2))),
         ("larger: loss, lanes, parallel", with(LOST, Config { want: [2; _], groups, lanes, ..Config::of(2, 3) })),
         ("larger: serial", with(Budget { sessions: 1, declines: 1, ..NONE }, serial)),

@@ -125,13 +125,18 @@ fn serve_line(config: &Config, view: &mut View, limit: usize) -> Vec<Reservation
     made
 }
 
-/// Fences the old epoch and starts a view of a new one. Refused unless the epoch is higher than any begun before.
+/// Fences the old epoch and starts a view of a new one. Refused unless the epoch is higher than any begun before. Twice
+/// with the same token: the load starts again from page 0.
 pub fn begin(slot: &mut Slot, epoch: Epoch) -> bool {
-    let is_new = epoch > slot.epoch();
-    if is_new {
+    let may = may_begin(slot, epoch);
+    if may {
         *slot = Slot::Loading(Loading { epoch, pages: 0, rows: NOTHING });
     }
-    is_new
+    may
+}
+
+pub fn may_begin(slot: &Slot, epoch: Epoch) -> bool {
+    epoch > slot.epoch() || matches!(slot, Slot::Loading(loading) if loading.epoch == epoch)
 }
 
 /// Fills the page `page` of the new view; refused unless it is the next.

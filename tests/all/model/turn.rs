@@ -46,6 +46,11 @@ impl<'a> Turn<'a> {
             Action::Stop(at) => {
                 self.state.actors.remove(at);
             }
+            Action::Repeat(at) => {
+                self.state.left.repeats -= 1;
+                let actor = self.state.actors[at].clone();
+                self.spawn(Actor::Again(Box::new(actor)));
+            }
             Action::Tail(side) => {
                 let view = self.state.redis.at(side).live()?;
                 self.spawn(Actor::Tail { epoch: view.epoch, cursor: view.cursor });
@@ -280,6 +285,12 @@ impl<'a> Turn<'a> {
                 }
             }
             Actor::Audit { epoch, step } => self.audit(epoch, step, side),
+            Actor::Again(actor) => {
+                let others = self.state.actors.clone();
+                self.step(*actor, side);
+                self.state.actors = others;
+                self.is_crowded = false;
+            }
             Actor::Tail { .. } => unreachable!("a tailer that knows the cursor reads"),
         }
     }
