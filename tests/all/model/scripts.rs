@@ -93,10 +93,11 @@ pub fn expire(config: &Config, slot: &mut Slot, epoch: Epoch, leg: LegNo) -> Vec
 }
 
 /// `lost` finds a session without heartbeats: it gets no new offers. Nobody becomes free by that.
-pub fn suspect(config: &Config, slot: &mut Slot, epoch: Epoch, agent: AgentNo) {
+pub fn suspect(config: &Config, slot: &mut Slot, epoch: Epoch, agent: AgentNo) -> Vec<Reservation> {
     if let Some(view) = slot.at(config, epoch) {
         view.suspects = view.suspects.with(agent);
     }
+    Vec::new()
 }
 
 /// The session beats again, and is matched.

@@ -6,7 +6,7 @@ use super::config::{Config, Mutant};
 use super::protocol::{Action, Command, State};
 use super::redis::{Fault, Side};
 use super::reservation::Reservation;
-use super::rows::{LegNo, Row, Rows, Seq};
+use super::rows::{Epoch, LegNo, Row, Rows, Seq};
 use super::scripts::{self, Advanced};
 use super::store::{Commit, Refused};
 use super::view::Slot;
@@ -59,26 +59,13 @@ impl<'a> Turn<'a> {
                 let view = self.state.redis.at(side).live()?;
                 self.read_log(view.epoch, view.cursor, size)?;
             }
-            Action::Expire(side, leg) => {
-                let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
-                let made = self.call(side, |slot| scripts::expire(config, slot, epoch, leg));
-                self.hand_out(side, made);
-            }
+            Action::Expire(side, leg) => self.sweep(side, |config, slot, at| scripts::expire(config, slot, at, leg)),
             Action::Suspect(side, agent) => {
                 self.state.left.suspects -= 1;
-                let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
-                self.call(side, |slot| scripts::suspect(config, slot, epoch, agent));
+                self.sweep(side, |config, slot, at| scripts::suspect(config, slot, at, agent));
             }
-            Action::Beat(side, agent) => {
-                let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
-                let made = self.call(side, |slot| scripts::beat(config, slot, epoch, agent));
-                self.hand_out(side, made);
-            }
-            Action::Match(side) => {
-                let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
-                let made = self.call(side, |slot| scripts::match_waiting(config, slot, epoch));
-                self.hand_out(side, made);
-            }
+            Action::Beat(side, agent) => self.sweep(side, |config, slot, at| scripts::beat(config, slot, at, agent)),
+            Action::Match(side) => self.sweep(side, scripts::match_waiting),
             Action::Rebuild => {
                 self.state.left.rebuilds -= 1;
                 self.state.drift = 0;
@@ -159,6 +146,13 @@ impl<'a> Turn<'a> {
         self.offered(commit);
     }
 
+    /// A script that anybody may call at any time, under the epoch that the slot is of.
+    fn sweep(&mut self, side: Side, script: impl FnOnce(&Config, &mut Slot, Epoch) -> Vec<Reservation>) {
+        let (config, epoch) = (self.config, self.state.redis.at(side).epoch());
+        let made = self.call(side, |slot| script(config, slot, epoch));
+        self.hand_out(side, made);
+    }
+
     fn committed(&mut self, commit: Commit) {
         let Commit { from, to, rows } = commit;
         self.spawn(Actor::Advance { epoch: self.state.store.epoch, from, to, rows, is_tail: false });
@@ -186,7 +180,7 @@ impl<'a> Turn<'a> {
         made
     }
 
-    fn read_log(&mut self, epoch: u8, cursor: Seq, size: u8) -> Option<()> {
+    fn read_log(&mut self, epoch: Epoch, cursor: Seq, size: u8) -> Option<()> {
         let store = &self.state.store;
         let to = cursor + size;
         if to > store.head {
@@ -296,7 +290,7 @@ impl<'a> Turn<'a> {
     }
 
     /// One step of a rebuild; `None`: refused, or done.
-    fn load(&mut self, epoch: u8, step: Load, side: Side) -> Option<Load> {
+    fn load(&mut self, epoch: Epoch, step: Load, side: Side) -> Option<Load> {
         let config = self.config;
         match step {
             Load::Fenced => self.call(side, |slot| scripts::begin(slot, epoch)).then_some(Load::Begun),
@@ -319,7 +313,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn audit(&mut self, epoch: u8, step: Audit, side: Side) {
+    fn audit(&mut self, epoch: Epoch, step: Audit, side: Side) {
         let config = self.config;
         match step {
             Audit::Rows { head, before } => {
