@@ -37,8 +37,8 @@
 //! Reductions are exact: the log below every cursor that can be read from is cut, tasks that can change nothing have ended,
 //! and tasks are sorted. States are told apart by 64-bit fingerprints.
 //!
-//! `HANDOFF_MODEL_STATES=5000000` looks at that many states of each of the larger desks, the nearest first, and walks as many
-//! steps along random ways; `HANDOFF_MODEL_TRACES=1` prints how each mutant is caught.
+//! `HANDOFF_MODEL_STATES=3000000` looks at that many states of each of the larger desks, the nearest first (in about 2 GB a
+//! million), and walks as many steps along random ways; `HANDOFF_MODEL_TRACES=1` prints how each mutant is caught.
 
 mod actor;
 mod broken;
