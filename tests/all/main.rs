@@ -7,6 +7,7 @@ mod differential;
 mod end_to_end;
 mod engine;
 mod harness;
+mod model;
 mod moves;
 mod oracles;
 mod pure;
