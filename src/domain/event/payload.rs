@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::id::{AgentId, ConnectorId, LaneNo, QueueId, TicketName};
 use crate::domain::leg::{Exclusion, LegRole};
@@ -108,17 +108,31 @@ pub struct Birth {
     pub unassigned_due: Time,
 }
 
+/// A field that is there was put, be it to nothing; one that was left alone is not there.
+fn put<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
 /// What an update or a classification put in place of what was there; `None` leaves a field alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TicketChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band: Option<Band>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "put")]
     pub priority_asked: Option<Option<u8>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirement: Option<Requirement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective: Option<Requirement>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "put")]
     pub schedule_time: Option<Option<Time>>,
     /// Names of the fields that the caller changed, as in the update mask.
     pub fields: Vec<Arc<str>>,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Ticket;
-use crate::domain::event::Birth;
+use crate::domain::event::{Birth, TicketChange};
 use crate::domain::id::{LegId, OfferId, TicketId};
 use crate::domain::leg::Leg;
 use crate::domain::offer::Offer;
@@ -79,4 +79,16 @@ fn what_people_wrote_and_a_birth_stored_with_their_empty_fields_read_as_those_wi
         "preferred": [], "schedule_time": null
     });
     read::<Birth>(short, empty);
+}
+
+#[test]
+fn a_field_that_was_cleared_is_told_from_one_that_was_left_alone() {
+    for change in [
+        TicketChange { priority_asked: Some(None), schedule_time: Some(None), ..TicketChange::default() },
+        TicketChange { priority_asked: Some(Some(7)), ..TicketChange::default() },
+        TicketChange::default(),
+    ] {
+        let stored = serde_json::to_string(&change).expect("a change is written");
+        assert_eq!(serde_json::from_str::<TicketChange>(&stored).expect("it is read"), change, "{stored}");
+    }
 }
