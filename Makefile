@@ -57,11 +57,12 @@ phases:
 	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
 
 # Each run begins elsewhere; a failure prints the command that repeats it.
-LONG := HANDOFF_PURE_CASES=3000 HANDOFF_DIFFERENTIAL_STEPS=400000 HANDOFF_SIMULATION_SEEDS=100000 HANDOFF_RACES=10000
+LONG := HANDOFF_PURE_CASES=3000 HANDOFF_DIFFERENTIAL_STEPS=400000 HANDOFF_SIMULATION_SEEDS=100000 HANDOFF_RACES=10000 \
+	HANDOFF_ORACLE_TICKETS=5000000 HANDOFF_MODEL_STATES=3000000
 
-long: ## The long modes of the pure, differential, race and simulation tests: hours
+long: ## The long modes of the pure, differential, race, simulation, oracle and model tests: hours
 	$(LONG) cargo test $(CARGO_FLAGS) --test all -- --nocapture --test-threads 1 \
-		pure::sequences differential:: end_to_end::races simulation::
+		pure::sequences differential:: end_to_end::races simulation:: oracles:: model::runs::larger
 
 lint: ## Formatting, clippy, rustdoc, buf and the house rules, without the other tests
 	scripts/prerequisites.sh
