@@ -12,6 +12,7 @@ mod handle;
 mod past;
 mod rebuild;
 mod tables;
+mod task;
 mod timers;
 mod turns;
 mod writer;

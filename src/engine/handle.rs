@@ -4,8 +4,9 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{Outcome, Task};
+use super::batch::Outcome;
 use super::call::{Call, Failure, Reply};
+use super::task::Task;
 use super::writer::{self, Job};
 use super::{Engine, Inner};
 use crate::availability::{self, Availability, Beat};

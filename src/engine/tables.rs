@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::batch::{Task, Verdict};
+use super::batch::Verdict;
 use super::call::Failure;
+use super::task::Task;
 use super::writer::{Job, Writer};
 use crate::availability::Availability;
 use crate::domain::desk::LaneKey;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Inner;
-use super::batch::Task;
+use super::task::Task;
 use super::writer::Job;
 use crate::availability::Availability;
 use crate::domain::event::SessionEnd;

@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Inner;
-use super::batch::{self, Decided, MAX_INTERNS, Outcome, Task, Verdict};
+use super::batch::{self, Decided, MAX_INTERNS, Outcome, Verdict};
 use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
 use super::doubts::{Doubt, Doubts};
 use super::rebuild::Rebuilt;
 use super::tables::Wanted;
+use super::task::Task;
 use super::turns::UnderWay;
 use crate::availability::{Advanced, Ask, Availability, Reservation};
 use crate::domain::event::Entry;

@@ -69,7 +69,7 @@ pub async fn tickets_are_listed_by_what_they_are<P: Place>() {
     let place = P::empty();
     let store = place.open().await;
     let mut driver = Driver::new(&store, &main_desk()).await;
-    day::play(&mut driver, 3, 250).await;
+    day::play(&mut driver, 3, 350).await;
     let all: Vec<Arc<Ticket>> = driver.model.tickets.own().values().cloned().collect();
     let mut filters = vec![TicketFilter::default()];
     filters.extend(TicketState::ALL.map(|state| TicketFilter { state: Some(state), ..TicketFilter::default() }));

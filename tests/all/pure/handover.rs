@@ -384,10 +384,10 @@ fn an_escalation_counts_one_hop_and_its_hand_over_no_other() {
     let mut world = World::open();
     let ticket = call_with(&mut world, "ann");
     world.call(escalation(ticket, Axis::Functional, need("vpn", 8)));
-    let offer = world.propose(ticket, &["bob"])[0];
+    let offer = world.propose(ticket, &["cas"])[0];
     world.call(world.accept(offer, "", true));
     let row = world.ticket(ticket);
-    assert_eq!((row.handler(), row.hops), (Some(&agent_id("bob")), 1));
+    assert_eq!((row.handler(), row.hops), (Some(&agent_id("cas")), 1));
     assert_eq!(row.transfers[0].state, TransferState::Completed);
 }
 
