@@ -1,7 +1,16 @@
 //! The store port: the truth. Every change is committed together with its events on the desk's dense log.
 
+mod changes;
+mod load;
+mod log;
+mod reads;
 pub mod route;
+mod rows;
+mod scope;
+mod session;
 pub mod sqlite;
+mod statements;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -8,9 +8,11 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
-use super::{SqliteStore, rows, statements};
+use super::SqliteStore;
+use super::statements::MINT_INCARNATION;
 use crate::clock::Clock;
-use crate::store::Error;
+use crate::store::session::Session as _;
+use crate::store::{Error, rows, statements};
 
 /// Number, name and text. Forward only.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql"))];
@@ -82,7 +84,9 @@ fn take(data_dir: &Path) -> Result<File, Error> {
 }
 
 async fn incarnation(writer: &SqlitePool, clock: &Clock) -> Result<u64, Error> {
-    sqlx::query(statements::MINT_INCARNATION).bind(clock.now().micros()).execute(writer).await?;
-    let (incarnation,): (i64,) = sqlx::query_as(statements::INCARNATION).fetch_one(writer).await?;
+    sqlx::query(MINT_INCARNATION).bind(clock.now().micros()).execute(writer).await?;
+    let mut db = writer;
+    let found: Option<(i64,)> = db.first(&statements::INCARNATION, &[]).await?;
+    let (incarnation,) = found.ok_or_else(|| rows::corrupt("incarnation", "it was not minted"))?;
     rows::unsigned("incarnation", incarnation)
 }

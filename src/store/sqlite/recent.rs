@@ -7,6 +7,7 @@ use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, DeskKey, TicketId};
 use crate::domain::ticket::Ticket;
 use crate::routing::workset::Scope;
+use crate::store::changes::Changed;
 
 const SCOPES: usize = 4_096;
 const AGENTS: usize = 65_536;
@@ -66,14 +67,6 @@ impl Default for Cache {
     fn default() -> Cache {
         Cache { scopes: Recent::new(SCOPES), agents: Recent::new(AGENTS), tickets: Recent::new(TICKETS) }
     }
-}
-
-/// Rows that a batch changed.
-#[derive(Default)]
-pub(super) struct Changed {
-    pub scopes: BTreeMap<DeskKey, Scope>,
-    pub agents: BTreeMap<(DeskKey, AgentId), Arc<Agent>>,
-    pub tickets: BTreeMap<(DeskKey, TicketId), Arc<Ticket>>,
 }
 
 impl Cache {

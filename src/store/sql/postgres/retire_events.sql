@@ -1,0 +1,8 @@
+-- The oldest entries of a desk's log up to the first that is to stay: a hole in the middle would look like a loss.
+WITH oldest AS (
+    SELECT seq, at FROM event WHERE tenant = ?1 AND desk = ?2 ORDER BY seq LIMIT ?4
+)
+DELETE FROM event
+WHERE tenant = ?1 AND desk = ?2
+  AND seq <= (SELECT max(seq) FROM oldest)
+  AND seq < coalesce((SELECT min(seq) FROM oldest WHERE at >= ?3), 9223372036854775807)
