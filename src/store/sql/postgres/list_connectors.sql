@@ -1,3 +1,3 @@
 SELECT body FROM connector
-WHERE tenant = ?1 AND desk = ?2 AND connector > ?3 AND deleted = 0
-ORDER BY connector LIMIT ?4
+WHERE tenant = $1 AND desk = $2 AND connector > $3 AND NOT deleted
+ORDER BY connector LIMIT $4
