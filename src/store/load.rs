@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::session::{Session, Statement};
+use super::session::Session;
 use super::{rows, statements};
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, ConnectorId, DeskKey, QueueId, TicketId};
@@ -92,10 +92,13 @@ pub(super) async fn tickets_of_agents(
     let list = key_list(agents, |agent| agent.as_str().to_owned())?;
     let found: Vec<(String, String, String)> =
         db.all(&statements::LOAD_TICKETS_OF_AGENTS, &[list.as_str().into()]).await?;
-    let key = |(tenant, desk, ticket): (String, String, String)| {
-        Ok((rows::desk_key(&tenant, &desk)?, rows::ticket_id(&ticket)?))
-    };
-    found.into_iter().map(key).collect()
+    found.into_iter().map(read_ticket_key).collect()
+}
+
+pub(super) fn read_ticket_key(
+    (tenant, desk, ticket): (String, String, String),
+) -> Result<(DeskKey, TicketId), Error> {
+    Ok((rows::desk_key(&tenant, &desk)?, rows::ticket_id(&ticket)?))
 }
 
 /// Puts the conversations into their sets; answers the tickets that hold them, for a refusal names them.
@@ -135,14 +138,13 @@ pub(super) async fn tickets<'k>(
     found.into_iter().map(read).collect()
 }
 
-/// By a statement that takes keys and answers tenants, desks and bodies.
-pub(super) async fn agents(
-    db: &mut impl Session,
-    statement: &Statement,
-    keys: &Keys<AgentId>,
-) -> Result<Vec<(DeskKey, Arc<Agent>)>, Error> {
+pub(super) async fn agents(db: &mut impl Session, keys: &Keys<AgentId>) -> Result<Vec<(DeskKey, Arc<Agent>)>, Error> {
     let list = key_list(keys, |agent| agent.as_str().to_owned())?;
-    let found: Vec<(String, String, String)> = db.all(statement, &[list.as_str().into()]).await?;
+    read_agents(db.all(&statements::LOAD_AGENTS, &[list.as_str().into()]).await?)
+}
+
+/// Tenants, desks and bodies.
+pub(super) fn read_agents(found: Vec<(String, String, String)>) -> Result<Vec<(DeskKey, Arc<Agent>)>, Error> {
     let read = |(tenant, desk, body): (String, String, String)| {
         Ok((rows::desk_key(&tenant, &desk)?, Arc::new(rows::from_json("agent", &body)?)))
     };

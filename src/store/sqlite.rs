@@ -4,12 +4,12 @@
 //! as JSON lists (`jsonb_each`, which does not make text of each row again), so that a batch of commands costs a fixed number of them.
 
 mod ahead;
+mod cache;
 mod lists;
 mod load;
 mod open;
 #[cfg(test)]
 mod plans;
-mod recent;
 mod session;
 mod statements;
 mod transact;
@@ -34,7 +34,7 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::Scope;
 use ahead::Ahead;
-use recent::Cache;
+use cache::Cache;
 
 pub struct SqliteStore {
     /// One connection.

@@ -42,7 +42,6 @@ statements! {
     LOAD_CONVERSATIONS = "load_conversations.sql";
     LOAD_DESKS = "load_desks.sql";
     LOAD_GROUPS = "load_groups.sql";
-    LOAD_HEADS = "load_heads.sql";
     LOAD_LANES = "load_lanes.sql";
     LOAD_POLICIES = "load_policies.sql";
     LOAD_TICKETS = "load_tickets.sql";

@@ -12,7 +12,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use tokio::sync::SetOnce;
 
 use super::SqliteStore;
-use super::recent::Cache;
+use super::cache::Cache;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, DeskKey, TicketId};
 use crate::domain::ticket::Ticket;

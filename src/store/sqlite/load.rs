@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::ahead::Source;
+use super::statements::LOAD_HEADS;
 use crate::domain::id::{AgentId, ConnectorId, DeskKey, QueueId, TicketId};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::{Span, Time};
 use crate::routing::workset::Scope;
 use crate::store::load::{self, Keys, Named, Sets, set_of};
-use crate::store::session::Session as _;
-use crate::store::{DEDUP_DAYS, DedupKey, Error, Loaded, Request, StoredAnswer, rows, scope, statements};
+use crate::store::{DEDUP_DAYS, DedupKey, Error, Loaded, Request, StoredAnswer, rows, scope};
 
 /// A batch's rows, and the heads of its desks' logs.
 pub(super) struct Batch {
@@ -120,7 +120,7 @@ async fn agents(source: &mut Source<'_>, keys: &Keys<AgentId>, sets: &mut Sets) 
     if missing.is_empty() {
         return Ok(());
     }
-    let found = load::agents(source.connection().await?, &statements::LOAD_AGENTS, &missing).await?;
+    let found = load::agents(source.connection().await?, &missing).await?;
     for (desk, agent) in found {
         source.cache().agents.put([((desk.clone(), agent.id.clone()), agent.clone())]);
         set_of(sets, &desk).agents.insert(agent.id.clone(), agent);
@@ -139,7 +139,7 @@ async fn heads(source: &mut Source<'_>, desks: &BTreeSet<DeskKey>) -> Result<BTr
     let ahead = source.before.as_ref().map(|before| before.left.heads.clone()).unwrap_or_default();
     let list = scope::desk_list(desks)?;
     let found: Vec<(String, String, i64)> =
-        source.connection().await?.all(&statements::LOAD_HEADS, &[list.as_str().into()]).await?;
+        sqlx::query_as(LOAD_HEADS).bind(list).fetch_all(source.connection().await?).await?;
     let row = |(tenant, desk, head): (String, String, i64)| {
         Ok((rows::desk_key(&tenant, &desk)?, rows::unsigned("head", head)?))
     };

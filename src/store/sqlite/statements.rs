@@ -21,6 +21,7 @@ statements! {
     DELETE_GROUPS = "../sql/sqlite/delete_groups.sql";
     DELETE_LANES = "../sql/sqlite/delete_lanes.sql";
     FREE_CONVERSATIONS = "../sql/sqlite/free_conversations.sql";
+    LOAD_HEADS = "../sql/sqlite/load_heads.sql";
     MINT_INCARNATION = "../sql/sqlite/mint_incarnation.sql";
     MOVE_HEADS = "../sql/sqlite/move_heads.sql";
     PUT_AGENTS = "../sql/sqlite/put_agents.sql";
