@@ -134,9 +134,7 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::TypeNotFound { .. } => Error::Corrupt { what: "column", source: Box::new(error) },
             sqlx::Error::Database(ref found) => match found.code().as_deref() {
                 // SQLITE_CORRUPT and SQLITE_NOTADB, and PostgreSQL's words for them: no repeat makes it better.
-                Some("11" | "26" | "XX001" | "XX002") => {
-                    Error::Corrupt { what: "database", source: Box::new(error) }
-                }
+                Some("11" | "26" | "XX001" | "XX002") => Error::Corrupt { what: "database", source: Box::new(error) },
                 // Another replica has written a row of this key meanwhile.
                 Some("23505") => Error::Undone,
                 // A guard of the schema, or no such table or column: decided wrongly, or on another schema.

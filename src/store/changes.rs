@@ -289,9 +289,7 @@ impl<R: Rows> Changes<R> {
         match &event.body {
             Body::LaneAdded { lane, key } => self.lanes.push_with(&[tenant, desk, lane.0.into()], key),
             Body::LaneRetired { lane } => self.lanes_retired.push(&[tenant, desk, lane.0.into()]),
-            Body::GroupAdded { group, expertise } => {
-                self.groups.push_with(&[tenant, desk, group.0.into()], expertise)
-            }
+            Body::GroupAdded { group, expertise } => self.groups.push_with(&[tenant, desk, group.0.into()], expertise),
             Body::GroupRetired { group } => self.groups_retired.push(&[tenant, desk, group.0.into()]),
             Body::PolicyUpdated { revision, source, author, change_note } => {
                 self.scopes.insert(key.clone());

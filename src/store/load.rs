@@ -85,19 +85,14 @@ pub(super) async fn answers(
     found.into_iter().map(read).collect()
 }
 
-pub(super) async fn tickets_of_agents(
-    db: &mut impl Session,
-    agents: &Keys<AgentId>,
-) -> Result<Keys<TicketId>, Error> {
+pub(super) async fn tickets_of_agents(db: &mut impl Session, agents: &Keys<AgentId>) -> Result<Keys<TicketId>, Error> {
     let list = key_list(agents, |agent| agent.as_str().to_owned())?;
     let found: Vec<(String, String, String)> =
         db.all(&statements::LOAD_TICKETS_OF_AGENTS, &[list.as_str().into()]).await?;
     found.into_iter().map(read_ticket_key).collect()
 }
 
-pub(super) fn read_ticket_key(
-    (tenant, desk, ticket): (String, String, String),
-) -> Result<(DeskKey, TicketId), Error> {
+pub(super) fn read_ticket_key((tenant, desk, ticket): (String, String, String)) -> Result<(DeskKey, TicketId), Error> {
     Ok((rows::desk_key(&tenant, &desk)?, rows::ticket_id(&ticket)?))
 }
 
@@ -151,11 +146,7 @@ pub(super) fn read_agents(found: Vec<(String, String, String)>) -> Result<Vec<(D
     found.into_iter().map(read).collect()
 }
 
-pub(super) async fn count_waiting(
-    db: &mut impl Session,
-    queues: &Keys<QueueId>,
-    sets: &mut Sets,
-) -> Result<(), Error> {
+pub(super) async fn count_waiting(db: &mut impl Session, queues: &Keys<QueueId>, sets: &mut Sets) -> Result<(), Error> {
     let list = key_list(queues, |queue| queue.as_str().to_owned())?;
     let counts: Vec<(i64, i64)> = db.all(&statements::LOAD_WAITING, &[list.as_str().into()]).await?;
     let by_place: BTreeMap<i64, i64> = counts.into_iter().collect();

@@ -120,14 +120,12 @@ pub(super) async fn last_matching(
 /// Halves the log: entries are in order of time as far as the clock was.
 pub(super) async fn first_seq(db: &mut impl Session, desk: &DeskKey, since: Time) -> Result<u64, Error> {
     let (tenant, key) = (desk.tenant.as_str(), desk.desk.as_str());
-    let bounds: Option<(Option<i64>, i64)> =
-        db.first(&statements::EVENT_BOUNDS, &[tenant.into(), key.into()]).await?;
+    let bounds: Option<(Option<i64>, i64)> = db.first(&statements::EVENT_BOUNDS, &[tenant.into(), key.into()]).await?;
     let Some((oldest, head)) = bounds else { return Ok(1) };
     let (mut first, mut end) = (oldest.unwrap_or(head + 1), head + 1);
     while first < end {
         let middle = first + (end - first) / 2;
-        let at: Option<(i64,)> =
-            db.first(&statements::EVENT_AT, &[tenant.into(), key.into(), middle.into()]).await?;
+        let at: Option<(i64,)> = db.first(&statements::EVENT_AT, &[tenant.into(), key.into(), middle.into()]).await?;
         // An entry that is gone meanwhile was older than all that are left.
         if at.is_some_and(|(at,)| at >= since.micros()) {
             end = middle;

@@ -8,6 +8,9 @@ mod load;
 mod open;
 #[cfg(test)]
 mod plans;
+#[cfg(test)]
+#[path = "../../tests/all/harness/postgres.rs"]
+mod server;
 mod session;
 mod statements;
 mod transact;
@@ -19,7 +22,8 @@ use sqlx::PgPool;
 
 use super::recent::Recent;
 use super::{
-    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work, log, reads, scope, upkeep,
+    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work, log, reads,
+    scope, upkeep,
 };
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;

@@ -55,8 +55,7 @@ fn bodies<T: DeserializeOwned>(what: &'static str, bodies: Vec<(String,)>) -> Re
 
 pub(super) async fn agent(db: &mut impl Session, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
     let wanted = rows::to_json("keys", &[(desk.tenant.as_str(), desk.desk.as_str(), agent.as_str())])?;
-    let found: Option<(String, String, String)> =
-        db.first(&statements::LOAD_AGENTS, &[wanted.as_str().into()]).await?;
+    let found: Option<(String, String, String)> = db.first(&statements::LOAD_AGENTS, &[wanted.as_str().into()]).await?;
     found.map(|(_, _, body)| rows::from_json("agent", &body).map(Arc::new)).transpose()
 }
 
@@ -210,11 +209,7 @@ pub(super) async fn next_due(db: &mut impl Session) -> Result<Option<Time>, Erro
     Ok(found.and_then(|(next,)| next).map(Time))
 }
 
-pub(super) async fn policy(
-    db: &mut impl Session,
-    desk: &DeskKey,
-    revision: u32,
-) -> Result<Option<PolicyRow>, Error> {
+pub(super) async fn policy(db: &mut impl Session, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {
     let [tenant, desk] = of(desk);
     let found: Option<(String, String, String, i64)> =
         db.first(&statements::POLICY, &[tenant, desk, revision.into()]).await?;

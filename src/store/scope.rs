@@ -15,13 +15,9 @@ use crate::routing::workset::Scope;
 use crate::store::Error;
 
 /// Reads scopes from the database. Several statements: inside a transaction, so that they fit each other.
-pub(super) async fn load(
-    db: &mut impl Session,
-    desks: &BTreeSet<DeskKey>,
-) -> Result<BTreeMap<DeskKey, Scope>, Error> {
+pub(super) async fn load(db: &mut impl Session, desks: &BTreeSet<DeskKey>) -> Result<BTreeMap<DeskKey, Scope>, Error> {
     let keys = desk_list(desks)?;
-    let found: Vec<(String, String, String)> =
-        db.all(&statements::LOAD_DESKS, &[keys.as_str().into()]).await?;
+    let found: Vec<(String, String, String)> = db.all(&statements::LOAD_DESKS, &[keys.as_str().into()]).await?;
     let mut scopes = BTreeMap::new();
     for (tenant, desk, body) in found {
         let desk_row: Desk = rows::from_json("desk", &body)?;
@@ -55,11 +51,7 @@ fn scope_of<'s>(scopes: &'s mut BTreeMap<DeskKey, Scope>, tenant: &str, desk: &s
     scopes.get_mut(&key).ok_or_else(|| rows::corrupt("desk", format!("rows of desk {desk}, which does not exist")))
 }
 
-async fn lanes(
-    db: &mut impl Session,
-    keys: &str,
-    scopes: &mut BTreeMap<DeskKey, Scope>,
-) -> Result<(), Error> {
+async fn lanes(db: &mut impl Session, keys: &str, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
     let found: Vec<Numbered> = db.all(&statements::LOAD_LANES, &[keys.into()]).await?;
     let mut tables: BTreeMap<DeskKey, Lanes> = BTreeMap::new();
     for (tenant, desk, number, body) in found {
@@ -74,11 +66,7 @@ async fn lanes(
     Ok(())
 }
 
-async fn groups(
-    db: &mut impl Session,
-    keys: &str,
-    scopes: &mut BTreeMap<DeskKey, Scope>,
-) -> Result<(), Error> {
+async fn groups(db: &mut impl Session, keys: &str, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
     let found: Vec<Numbered> = db.all(&statements::LOAD_GROUPS, &[keys.into()]).await?;
     let mut tables: BTreeMap<DeskKey, Groups> = BTreeMap::new();
     for (tenant, desk, number, body) in found {
@@ -94,13 +82,8 @@ async fn groups(
     Ok(())
 }
 
-async fn connectors(
-    db: &mut impl Session,
-    keys: &str,
-    scopes: &mut BTreeMap<DeskKey, Scope>,
-) -> Result<(), Error> {
-    let found: Vec<(String, String, String, String)> =
-        db.all(&statements::LOAD_CONNECTORS, &[keys.into()]).await?;
+async fn connectors(db: &mut impl Session, keys: &str, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
+    let found: Vec<(String, String, String, String)> = db.all(&statements::LOAD_CONNECTORS, &[keys.into()]).await?;
     for (tenant, desk, name, body) in found {
         let connector: Connector = rows::from_json("connector", &body)?;
         let scope = scope_of(scopes, &tenant, &desk)?;

@@ -67,11 +67,7 @@ pub(super) trait Session: Send {
     ) -> impl Future<Output = Result<Vec<T>, Error>> + Send;
 
     /// Answers how many rows were written.
-    fn run(
-        &mut self,
-        statement: &Statement,
-        cells: &[Cell<'_>],
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
+    fn run(&mut self, statement: &Statement, cells: &[Cell<'_>]) -> impl Future<Output = Result<u64, Error>> + Send;
 
     fn first<T: Row>(
         &mut self,

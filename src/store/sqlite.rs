@@ -22,7 +22,8 @@ use std::sync::Arc;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use super::{
-    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work, log, reads, scope, upkeep,
+    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work, log, reads,
+    scope, upkeep,
 };
 use crate::clock::Clock;
 use crate::domain::agent::Agent;

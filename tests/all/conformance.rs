@@ -6,7 +6,7 @@
 mod closure;
 mod day;
 mod durability;
-mod harness;
+pub mod harness;
 mod log;
 mod overlap;
 mod reads;
@@ -14,8 +14,8 @@ mod replicas;
 mod upkeep;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use handoff::clock::Clock;
 use handoff::domain::time::Span;

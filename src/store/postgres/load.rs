@@ -218,7 +218,8 @@ async fn scopes(
     }
     if !missing.is_empty() {
         let found = scope::load(connection, &missing).await?;
-        let versioned = found.iter().filter_map(|(key, scope)| Some((key.clone(), (*versions.get(key)?, scope.clone()))));
+        let versioned =
+            found.iter().filter_map(|(key, scope)| Some((key.clone(), (*versions.get(key)?, scope.clone()))));
         store.scopes.put(versioned);
         known.extend(found);
     }

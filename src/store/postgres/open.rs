@@ -96,7 +96,7 @@ fn newest() -> i64 {
     MIGRATIONS.iter().map(|(number, ..)| *number).max().unwrap_or(0)
 }
 
-fn options(url: &str) -> Result<PgConnectOptions, Error> {
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, Error> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| Error::Unfit(format!("the database's URL cannot be read: {error}")))?;
     Ok(options.application_name("handoff").options(PLANNER))

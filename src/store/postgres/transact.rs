@@ -24,7 +24,11 @@ const TRIES: usize = 4;
 
 /// Dropped before its end, the transaction is rolled back when its connection is given back; dropped while the COMMIT is under
 /// way, that is carried through by the server.
-pub(super) async fn transact<T, F>(store: &PostgresStore, requests: Vec<Request>, work: F) -> Result<Committed<T>, Error>
+pub(super) async fn transact<T, F>(
+    store: &PostgresStore,
+    requests: Vec<Request>,
+    work: F,
+) -> Result<Committed<T>, Error>
 where
     F: for<'a> FnOnce(&'a Loaded) -> Work<'a, T> + Send,
     T: Send,
@@ -71,10 +75,7 @@ where
     Ok(Committed { value, entries: entries.into_iter().collect(), desks, now })
 }
 
-async fn begin(
-    store: &PostgresStore,
-    requests: &[Request],
-) -> Result<(Transaction<'static, Postgres>, Batch), Error> {
+async fn begin(store: &PostgresStore, requests: &[Request]) -> Result<(Transaction<'static, Postgres>, Batch), Error> {
     let mut known = Keys::new();
     for _ in 0..TRIES {
         let mut transaction = store.begin().await?;
@@ -151,7 +152,12 @@ impl Written {
         let mut freed = Columns::default();
         for key in taken.iter().filter(|key| !is_answered(key)) {
             let DedupKey { tenant, caller, method, key } = key;
-            freed.push(&[tenant.as_str().into(), caller.as_ref().into(), method.as_ref().into(), key.as_ref().into()])?;
+            freed.push(&[
+                tenant.as_str().into(),
+                caller.as_ref().into(),
+                method.as_ref().into(),
+                key.as_ref().into(),
+            ])?;
         }
         if !freed.is_empty() {
             tables.push((own::FREE_ANSWERS, freed));
@@ -160,11 +166,7 @@ impl Written {
     }
 
     /// Answers what was appended; the heads are those after it.
-    async fn write(
-        self,
-        connection: &mut PgConnection,
-        heads: &mut BTreeMap<DeskKey, u64>,
-    ) -> Result<Entries, Error> {
+    async fn write(self, connection: &mut PgConnection, heads: &mut BTreeMap<DeskKey, u64>) -> Result<Entries, Error> {
         let Written { tables, conversations, mut changes } = self;
         for (statement, rows) in tables {
             run(&mut *connection, statement, rows.into_arguments()).await?;
@@ -183,8 +185,7 @@ impl Written {
         for (key, entries) in &growth {
             moved.push(&[key.tenant.as_str().into(), key.desk.as_str().into(), rows::signed(*entries).into()])?;
         }
-        let after: Vec<(String, String, i64)> =
-            all(&mut *connection, own::MOVE_HEADS, moved.into_arguments()).await?;
+        let after: Vec<(String, String, i64)> = all(&mut *connection, own::MOVE_HEADS, moved.into_arguments()).await?;
         let mut before = BTreeMap::new();
         for (tenant, desk, head) in after {
             let (key, head) = (rows::desk_key(&tenant, &desk)?, rows::unsigned("head", head)?);

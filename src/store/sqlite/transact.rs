@@ -8,8 +8,8 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteArguments;
 
-use super::ahead::{Ahead, Ending, Source};
 use super::SqliteStore;
+use super::ahead::{Ahead, Ending, Source};
 use super::lists::{self, Lists};
 use super::load::{self, Batch};
 use super::statements::PUTS;

@@ -116,7 +116,9 @@ async fn hundreds_of_random_batches_on_three_replicas_leave_the_rows_that_their_
     assert!(taken > 300 && refused > 50, "{taken} taken, {refused} refused");
     assert!(is_dense(&driver));
     driver.check().await;
-    let deadlocks = place.say("SELECT pg_stat_clear_snapshot(); SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
+    let deadlocks = place.say(
+        "SELECT pg_stat_clear_snapshot(); SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
+    );
     assert_eq!(deadlocks.trim(), "0");
 }
 
@@ -142,7 +144,8 @@ async fn a_request_that_reaches_two_replicas_at_once_has_one_effect_and_one_answ
         let (a, b) = tokio::join!(once(&one, call("one")), once(&two, call("two")));
         let (a, b) = (a.expect("the store answers"), b.expect("the store answers"));
         assert_eq!(a.value, b.value, "in round {round}");
-        let created = [&a, &b].iter().flat_map(|committed| &committed.entries).flat_map(|(_, entries)| entries);
+        let both = [&a, &b];
+        let created = both.iter().flat_map(|committed| &committed.entries).flat_map(|(_, entries)| entries);
         let created = created.filter(|entry| matches!(entry.event.body, Body::Created { .. })).count();
         assert_eq!(created, 1, "in round {round}");
     }
@@ -151,14 +154,13 @@ async fn a_request_that_reaches_two_replicas_at_once_has_one_effect_and_one_answ
 /// The stored answer, or what is decided now.
 async fn once(store: &PostgresStore, call: Call) -> Result<Committed<Outcome>, Error> {
     let request = Request { desk: call.desk.clone(), roots: call.roots.clone(), dedup: call.dedup.clone() };
-    let work = move |loaded: &_| -> Work<'_, Outcome> { harness::work(loaded, &[call], at(5)) };
     store
         .transact(vec![request], move |loaded| match &loaded.answers[0] {
             Some(stored) => {
                 let value = vec![Ok(stored.answer.clone())];
                 Work { changed: Vec::new(), events: Vec::new(), answers: Vec::new(), value }
             }
-            None => work(loaded),
+            None => harness::work(loaded, &[call], at(5)),
         })
         .await
 }
@@ -178,9 +180,8 @@ async fn of_two_tickets_of_one_conversation_on_two_replicas_one_is_refused() {
         let committed = tokio::join!(persist(&one, call("one"), at(5)), persist(&two, call("two"), at(5)));
         let committed = [committed.0, committed.1];
         let taken = committed.iter().filter(|committed| committed.value[0].is_ok()).count();
-        let refused = |committed: &&Committed<Outcome>| {
-            matches!(committed.value[0], Err(Reject::ConversationInUse { .. }))
-        };
+        let refused =
+            |committed: &&Committed<Outcome>| matches!(committed.value[0], Err(Reject::ConversationInUse { .. }));
         assert_eq!((taken, committed.iter().filter(refused).count()), (1, 1), "in round {round}");
         follow_all(&mut driver, &committed);
     }

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Who owns the server where the tests run as root, which PostgreSQL refuses.
 const USER: &str = "postgres";
-const MISSING: &str = "PostgreSQL 15 or later is not installed: run scripts/prerequisites.sh, or install the Debian package `postgresql`";
+const MISSING: &str =
+    "PostgreSQL 15 or later is not installed: run scripts/prerequisites.sh, or install the Debian package `postgresql`";
 
 /// `$1`: the programs' folder; `$2`: the server's folder. Locks are given up soon, so that a deadlock is told from a long wait. A
 /// collation that is not by bytes shows whether the schema relies on the database's.
@@ -90,17 +91,21 @@ impl Server {
         Database { server: self, name }
     }
 
-    /// What a statement, run by the server's owner, says.
-    pub fn say(&self, database: &str, statement: &str) -> String {
-        self.run("psql", ["-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc", statement])
+    fn run<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        self.try_run(program, "postgres", arguments).unwrap_or_else(|error| panic!("{program}: {error}"))
     }
 
-    fn run<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a str>) -> String {
+    fn try_run<'a>(
+        &self,
+        program: &str,
+        user: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String, String> {
         let mut command = Command::new(self.programs.join(program));
-        command.arg("-h").arg(&self.folder).args(["-U", "postgres"]).args(arguments).stdin(Stdio::null());
-        let done = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
-        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+        command.arg("-h").arg(&self.folder).args(["-U", user]).args(arguments).stdin(Stdio::null());
+        let done = command.output().map_err(|error| error.to_string())?;
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if done.status.success() { Ok(said(&done.stdout)) } else { Err(said(&done.stderr)) }
     }
 }
 
@@ -119,8 +124,13 @@ impl Database {
         self.server.url_as(user, &self.name)
     }
 
+    /// What a statement, run by the server's owner, says.
     pub fn say(&self, statement: &str) -> String {
-        self.server.say(&self.name, statement)
+        self.say_as("postgres", statement).unwrap_or_else(|error| panic!("{statement}: {error}"))
+    }
+
+    pub fn say_as(&self, user: &str, statement: &str) -> Result<String, String> {
+        self.server.try_run("psql", user, ["-d", &self.name, "-v", "ON_ERROR_STOP=1", "-qAtc", statement])
     }
 }
 
