@@ -154,7 +154,7 @@ async fn months_are_made_ahead_and_what_happens_now_is_in_its_month() {
     );
     assert_eq!(months(), ahead);
     let store = database.open().await;
-    let driver = Driver::new(&store, &main_desk()).await;
+    Driver::new(&store, &main_desk()).await;
     assert_eq!(database.say("SELECT count(*) > 0 FROM event_rest"), "t", "the tests' clock is in another time");
     let now = database.say("SELECT (extract(epoch FROM now()) * 1000000)::bigint");
     let insert = "INSERT INTO event (tenant, desk, seq, at, actor, ticket_seq, body) VALUES ('default', 'main', 999,";
