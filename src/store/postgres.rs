@@ -84,7 +84,12 @@ impl Store for PostgresStore {
     }
 
     async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {
-        Ok(self.scopes(BTreeSet::from([desk.clone()])).await?.pop())
+        let desks = BTreeSet::from([desk.clone()]);
+        let version = load::desks(&self.readers, &desks).await?.versions.remove(desk);
+        match (version, self.scopes.find(desk)) {
+            (Some(version), Some((cached, scope))) if cached == version => Ok(Some(scope)),
+            _ => Ok(self.scopes(desks).await?.pop()),
+        }
     }
 
     async fn list_desks(&self, tenant: &TenantId, page: Page<DeskId>) -> Result<Vec<Scope>, Error> {

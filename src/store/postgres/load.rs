@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
+use sqlx::{Executor, PgConnection, Postgres};
 
 use super::columns::Columns;
 use super::session::{all, arguments, run};
 use super::{PostgresStore, statements as own};
-use crate::domain::agent::Agent;
 use crate::domain::id::{DeskKey, TicketId};
 use crate::domain::time::{Span, Time};
+use crate::routing::workset::Scope;
 use crate::store::changes::Rows as _;
 use crate::store::load::{self, Keys, Named, key_list, set_of};
 use crate::store::{DEDUP_DAYS, DedupKey, Error, Loaded, Request, StoredAnswer, rows, scope};
@@ -85,7 +85,6 @@ pub(super) async fn batch(
         let list = key_list(&named.agents, |agent| agent.as_str().to_owned())?;
         let locked = all(&mut *connection, own::LOCK_AGENTS, arguments(&[list.as_str().into()])).await?;
         for (key, agent) in load::read_agents(locked)? {
-            let agent: std::sync::Arc<Agent> = agent;
             set_of(&mut sets, &key).agents.insert(agent.id.clone(), agent);
         }
     }
@@ -111,7 +110,7 @@ pub(super) async fn batch(
     if !named.queues.is_empty() {
         load::count_waiting(connection, &named.queues, &mut sets).await?;
     }
-    let Desks { heads, versions, now } = desks(connection, sets.keys().cloned().collect()).await?;
+    let Desks { heads, versions, now } = desks(&mut *connection, &sets.keys().cloned().collect()).await?;
     for (key, scope) in scopes(store, connection, &versions).await? {
         set_of(&mut sets, &key).scope = Some(scope);
     }
@@ -176,16 +175,20 @@ async fn lock_tickets(connection: &mut PgConnection, tickets: &Keys<TicketId>) -
     locked.into_iter().map(load::read_ticket_key).collect()
 }
 
-struct Desks {
-    heads: BTreeMap<DeskKey, u64>,
-    versions: BTreeMap<DeskKey, i64>,
-    now: Time,
+/// The heads of those desks that exist, the versions of their scopes, and the time.
+pub(super) struct Desks {
+    pub heads: BTreeMap<DeskKey, u64>,
+    pub versions: BTreeMap<DeskKey, i64>,
+    pub now: Time,
 }
 
-async fn desks(connection: &mut PgConnection, desks: BTreeSet<DeskKey>) -> Result<Desks, Error> {
+pub(super) async fn desks<'e>(
+    executor: impl Executor<'e, Database = Postgres>,
+    desks: &BTreeSet<DeskKey>,
+) -> Result<Desks, Error> {
     type Row = (Option<String>, Option<String>, Option<i64>, Option<i64>, i64);
-    let list = scope::desk_list(&desks)?;
-    let found: Vec<Row> = all(connection, own::LOAD_HEADS, arguments(&[list.as_str().into()])).await?;
+    let list = scope::desk_list(desks)?;
+    let found: Vec<Row> = all(executor, own::LOAD_HEADS, arguments(&[list.as_str().into()])).await?;
     let mut read = Desks { heads: BTreeMap::new(), versions: BTreeMap::new(), now: Time(0) };
     for (tenant, desk, head, version, now) in found {
         read.now = read.now.max(Time(now));
@@ -203,7 +206,7 @@ async fn scopes(
     store: &PostgresStore,
     connection: &mut PgConnection,
     versions: &BTreeMap<DeskKey, i64>,
-) -> Result<BTreeMap<DeskKey, crate::routing::workset::Scope>, Error> {
+) -> Result<BTreeMap<DeskKey, Scope>, Error> {
     let mut known = BTreeMap::new();
     let mut missing = BTreeSet::new();
     for (key, version) in versions {

@@ -30,8 +30,21 @@ ANALYZE;
 ";
 
 const TABLES: &[&str] = &[
-    "ticket", "leg", "offer", "event", "agent", "content", "conversation", "dedup", "policy", "connector", "lane", "grp",
-    "subscription", "desk", "desk_head",
+    "ticket",
+    "leg",
+    "offer",
+    "event",
+    "agent",
+    "content",
+    "conversation",
+    "dedup",
+    "policy",
+    "connector",
+    "lane",
+    "grp",
+    "subscription",
+    "desk",
+    "desk_head",
 ];
 
 async fn filled() -> (server::Database, PgConnection) {
@@ -79,7 +92,10 @@ fn walks(steps: &[String]) -> Vec<&str> {
     let ends_at_once = |at: usize| steps[..at].iter().rev().take(2).any(|step| step.contains("Limit "));
     let walk = |(at, step): (usize, &String)| {
         table(step)?;
-        let is_bounded = steps[at + 1..].iter().take_while(|next| !next.trim_start().starts_with("->")).any(|next| next.contains("Index Cond"));
+        let is_bounded = steps[at + 1..]
+            .iter()
+            .take_while(|next| !next.trim_start().starts_with("->"))
+            .any(|next| next.contains("Index Cond"));
         let whole_index = step.contains("Index") && !step.contains("Bitmap Heap") && !is_bounded && !ends_at_once(at);
         (step.contains("Seq Scan") || whole_index).then_some(steps[at].trim())
     };

@@ -72,9 +72,7 @@ async fn two_replicas_never_book_an_agent_beyond_her_capacity() {
             }
         }
         // One more fits, two do not.
-        let propose = |id| {
-            vec![Call::new(&driver.key, driver.proposal(id, &[&name], at(12)).expect("it waits"))]
-        };
+        let propose = |id| vec![Call::new(&driver.key, driver.proposal(id, &[&name], at(12)).expect("it waits"))];
         let committed =
             tokio::join!(persist(&one, propose(waiting[0]), at(12)), persist(&two, propose(waiting[1]), at(12)));
         let committed = [committed.0, committed.1];
