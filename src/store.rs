@@ -1,8 +1,10 @@
 //! The store port: the truth. Every change is committed together with its events on the desk's dense log.
 
+mod alike;
 mod changes;
 mod load;
 mod log;
+mod migrations;
 pub mod postgres;
 mod reads;
 mod recent;

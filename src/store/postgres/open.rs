@@ -2,18 +2,17 @@
 
 use std::str::FromStr;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqlStr};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::session::{all, arguments};
 use super::{PostgresStore, statements as own};
+use crate::store::migrations::Step;
 use crate::store::recent::Recent;
 use crate::store::session::Session as _;
-use crate::store::{Error, rows, statements};
+use crate::store::{Error, migrations, rows, statements};
 
-/// Number, name and text. Forward only.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tables", include_str!("../../../migrations/postgres/0001_tables.sql"))];
+const MIGRATIONS: &[Step] = &[(1, "tables", include_str!("../../../migrations/postgres/0001_tables.sql"))];
 
 /// PostgreSQL 15.
 const OLDEST_SERVER: i64 = 150_000;
@@ -54,7 +53,8 @@ impl PostgresStore {
         check_server(&mut connection).await?;
         let before = schema(&mut connection).await?.number;
         if before < newest() {
-            migrations().run_direct(None, &mut connection, false).await.map_err(Error::Migrate)?;
+            // Under an advisory lock of the database.
+            migrations::of(MIGRATIONS).run_direct(None, &mut connection, false).await.map_err(Error::Migrate)?;
         }
         let after = schema(&mut connection).await?.number;
         make_partitions(&mut connection).await?;
@@ -164,17 +164,6 @@ async fn make_partitions(connection: &mut PgConnection) -> Result<(), Error> {
     let cells = [MONTHS_AHEAD.into()];
     all::<(i64,)>(connection, own::MAKE_PARTITIONS, arguments(&cells)).await?;
     Ok(())
-}
-
-/// Those of a newer version are left alone: [`schema`] says whether this one may run beside them. They are carried out under an
-/// advisory lock of the database.
-fn migrations() -> Migrator {
-    let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
-        Migration::new(*version, (*name).into(), MigrationType::Simple, SqlStr::from_static(text), false)
-    };
-    let mut migrations = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
-    migrations.set_ignore_missing(true);
-    migrations
 }
 
 impl PostgresStore {

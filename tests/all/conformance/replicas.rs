@@ -31,6 +31,16 @@ async fn persist(store: &PostgresStore, calls: Vec<Call>, now: Time) -> Committe
     panic!("undone {REPEATS} times");
 }
 
+/// A batch of each replica, at once.
+async fn at_once<const N: usize>(
+    stores: [&PostgresStore; N],
+    batches: [Vec<Call>; N],
+    now: Time,
+) -> Vec<Committed<Outcome>> {
+    let all = stores.into_iter().zip(batches).map(|(store, calls)| persist(store, calls, now));
+    futures_util::future::join_all(all).await
+}
+
 fn cause(error: &Error) -> String {
     std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
@@ -73,9 +83,7 @@ async fn two_replicas_never_book_an_agent_beyond_her_capacity() {
         }
         // One more fits, two do not.
         let propose = |id| vec![Call::new(&driver.key, driver.proposal(id, &[&name], at(12)).expect("it waits"))];
-        let committed =
-            tokio::join!(persist(&one, propose(waiting[0]), at(12)), persist(&two, propose(waiting[1]), at(12)));
-        let committed = [committed.0, committed.1];
+        let committed = at_once([&one, &two], [propose(waiting[0]), propose(waiting[1])], at(12)).await;
         let taken = committed.iter().filter(|committed| committed.value[0].is_ok()).count();
         assert_eq!(taken, 1, "in round {round}");
         follow_all(&mut driver, &committed);
@@ -106,10 +114,8 @@ async fn hundreds_of_random_batches_on_three_replicas_leave_the_rows_that_their_
             };
             (0..4).map(&mut one).collect::<Vec<Call>>()
         };
-        let [a, b, c] = [calls(0), calls(1), calls(2)];
-        let committed =
-            tokio::join!(persist(&stores[0], a, now), persist(&stores[1], b, now), persist(&stores[2], c, now));
-        let committed = [committed.0, committed.1, committed.2];
+        let batches = [calls(0), calls(1), calls(2)];
+        let committed = at_once(stores.each_ref(), batches, now).await;
         for outcome in committed.iter().flat_map(|committed| &committed.value) {
             match outcome {
                 Ok(_) => taken += 1,
@@ -182,8 +188,7 @@ async fn of_two_tickets_of_one_conversation_on_two_replicas_one_is_refused() {
             new.content.conversation_keys = vec![Arc::from(format!("talk-{round}"))];
             vec![Call::new(&driver.key, Command::CreateTicket(Box::new(new)))]
         };
-        let committed = tokio::join!(persist(&one, call("one"), at(5)), persist(&two, call("two"), at(5)));
-        let committed = [committed.0, committed.1];
+        let committed = at_once([&one, &two], [call("one"), call("two")], at(5)).await;
         let taken = committed.iter().filter(|committed| committed.value[0].is_ok()).count();
         let refused =
             |committed: &&Committed<Outcome>| matches!(committed.value[0], Err(Reject::ConversationInUse { .. }));
@@ -202,8 +207,7 @@ async fn a_ticket_that_is_created_on_two_replicas_at_once_is_not_overwritten() {
     for round in 0..20 {
         let name = format!("same-{round}");
         let call = || vec![Call::new(&driver.key, Command::CreateTicket(Box::new(new_ticket(&name, Channel::Chat))))];
-        let committed = tokio::join!(persist(&one, call(), at(5)), persist(&two, call(), at(5)));
-        let committed = [committed.0, committed.1];
+        let committed = at_once([&one, &two], [call(), call()], at(5)).await;
         let taken = committed.iter().filter(|committed| committed.value[0].is_ok()).count();
         assert_eq!(taken, 1, "in round {round}");
         follow_all(&mut driver, &committed);
@@ -248,8 +252,7 @@ async fn agents_that_are_created_on_two_replicas_at_once_get_numbers_of_their_ow
             let (agent, profile) = (agent(&format!("{replica}-{round}")), Box::new(harness::profile()));
             vec![Call::new(&driver.key, Command::CreateAgent { agent, profile })]
         };
-        let committed = tokio::join!(persist(&one, create("one"), at(5)), persist(&two, create("two"), at(5)));
-        let committed = [committed.0, committed.1];
+        let committed = at_once([&one, &two], [create("one"), create("two")], at(5)).await;
         assert!(committed.iter().all(|committed| committed.value[0].is_ok()));
         follow_all(&mut driver, &committed);
     }

@@ -74,14 +74,6 @@ impl Server {
         Server { programs, folder, _shell: shell }
     }
 
-    pub fn url(&self, database: &str) -> String {
-        self.url_as("postgres", database)
-    }
-
-    pub fn url_as(&self, user: &str, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user={user}", self.folder.display())
-    }
-
     /// An empty database, or a copy of another to which nobody is connected.
     pub fn database(&'static self, template: Option<&str>) -> Database {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -117,11 +109,11 @@ pub struct Database {
 
 impl Database {
     pub fn url(&self) -> String {
-        self.server.url(&self.name)
+        self.url_as("postgres")
     }
 
     pub fn url_as(&self, user: &str) -> String {
-        self.server.url_as(user, &self.name)
+        format!("postgres:///{}?host={}&user={user}", self.name, self.server.folder.display())
     }
 
     /// What a statement, run by the server's owner, says.
