@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need beside Rust: says what is missing, then installs just that.
 #
-# Everything goes under target/clients, except what only the distribution has (a C compiler, make, Python's venv, Chromium),
+# Everything goes under target/clients, except what only the distribution has (a C compiler, make, Python's venv, Chromium, PostgreSQL),
 # which needs root. With all present it installs nothing, reaches no network and takes no rights. NO_INSTALL=1: fail instead.
 # The clients' stubs are made anew whenever proto/ has changed.
 
@@ -57,10 +57,20 @@ missing_rust_components() {
   cargo fmt --version >/dev/null 2>&1 || echo rustfmt
 }
 
+# The tests start servers of their own from these programs.
+postgres_present() {
+  local folder
+  for folder in /usr/lib/postgresql/{15..40}/bin ${PATH//:/ }; do
+    [[ ! -x $folder/initdb || ! -x $folder/pg_ctl || ! -x $folder/createdb ]] || return 0
+  done
+  return 1
+}
+
 missing_debian_packages() {
   command -v cc >/dev/null || echo gcc libc6-dev
   command -v make >/dev/null || echo make
   command -v chromium >/dev/null || echo chromium
+  postgres_present || echo postgresql
   python_clients_present || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
@@ -75,9 +85,15 @@ as_root() {
   fi
 }
 
+# While the packages are installed, Debian's PostgreSQL is told not to make and start a server of its own.
 install_debian_packages() {
+  local no_cluster=/etc/postgresql-common/createcluster.d/handoff-tests.conf status=0
   as_root apt-get update -q </dev/null
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" </dev/null
+  as_root mkdir -p "${no_cluster%/*}"
+  as_root tee "$no_cluster" <<<'create_main_cluster = false' >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" </dev/null || status=$?
+  as_root rm -f "$no_cluster"
+  return "$status"
 }
 
 install_python_clients() {

@@ -7,6 +7,7 @@ mod demo;
 mod embedded;
 mod export;
 mod folder;
+mod migrate;
 mod serve;
 mod simulate;
 
@@ -27,6 +28,7 @@ use crate::yaml::Place;
         handoff apply examples/desk.yaml           create a desk with its connectors, agents and policy\n  \
         handoff apply desk.yaml --dry-run          show what would change\n  \
         handoff export support > desk.yaml         write a desk as a file that apply takes\n  \
+        handoff migrate --database-url URL         bring a PostgreSQL database to this version's schema\n  \
         handoff simulate --scenario FILE           who would wait how long with these agents"
 )]
 struct Cli {
@@ -40,6 +42,7 @@ enum Command {
     Demo(demo::Args),
     Apply(apply::Args),
     Export(export::Args),
+    Migrate(migrate::Args),
     Bench(bench::Args),
     Simulate(simulate::Args),
 }
@@ -59,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Export(args) => export::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Simulate(args) => simulate::run(args),
     };

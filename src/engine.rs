@@ -265,6 +265,7 @@ impl Failure {
             store::Error::Corrupt { .. }
             | store::Error::InUse { .. }
             | store::Error::Directory { .. }
+            | store::Error::Unfit(_)
             | store::Error::Migrate(_) => Failure::Internal,
         }
     }

@@ -1,7 +1,20 @@
 //! The store port: the truth. Every change is committed together with its events on the desk's dense log.
 
+mod alike;
+mod changes;
+mod load;
+mod log;
+mod migrations;
+pub mod postgres;
+mod reads;
+mod recent;
 pub mod route;
+mod rows;
+mod scope;
+mod session;
 pub mod sqlite;
+mod statements;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -88,7 +101,8 @@ pub enum Error {
     /// Nothing was committed, or nobody knows: repeat with the same keys.
     #[error("the store does not answer")]
     Away(#[source] sqlx::Error),
-    /// Nothing was committed, for the batch before it was not either: repeat with the same keys.
+    /// Nothing was committed, for what it was decided on is not so: the batch before was not committed, or another process has
+    /// changed it. Repeat with the same keys.
     #[error("the store did not commit what this was decided on")]
     Undone,
     /// What is stored cannot be read: a bug, or a foreign hand.
@@ -106,6 +120,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    #[error("the database cannot be used: {0}")]
+    Unfit(String),
     #[error("migrating the database failed")]
     Migrate(#[source] sqlx::migrate::MigrateError),
 }
@@ -118,11 +134,19 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::TypeNotFound { .. } => Error::Corrupt { what: "column", source: Box::new(error) },
-            // SQLITE_CORRUPT and SQLITE_NOTADB: no repeat makes it better.
-            sqlx::Error::Database(ref found) if matches!(found.code().as_deref(), Some("11" | "26")) => {
-                Error::Corrupt { what: "database", source: Box::new(error) }
-            }
-            // A full disk, an I/O error, a lock that was not had in time: whoever comes back may find it well again.
+            sqlx::Error::Database(ref found) => match found.code().as_deref() {
+                // SQLITE_CORRUPT and SQLITE_NOTADB, and PostgreSQL's words for them: no repeat makes it better.
+                Some("11" | "26" | "XX001" | "XX002") => Error::Corrupt { what: "database", source: Box::new(error) },
+                // Another replica has written a row of this key meanwhile.
+                Some("23505") => Error::Undone,
+                // A guard of the schema, or no such table or column: decided wrongly, or on another schema.
+                Some(code) if code.len() == 5 && (code.starts_with("23") || code.starts_with("42")) => {
+                    Error::Corrupt { what: "database", source: Box::new(error) }
+                }
+                // A deadlock, a lock or an answer that was not had in time, a full disk, a server that stops or only reads.
+                _ => Error::Away(error),
+            },
+            // An I/O error, a connection lost, none to be had in time: whoever comes back may find it well again.
             other => Error::Away(other),
         }
     }

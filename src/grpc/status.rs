@@ -106,6 +106,7 @@ pub fn of_store(error: &store::Error) -> Status {
         store::Error::Corrupt { .. }
         | store::Error::InUse { .. }
         | store::Error::Directory { .. }
+        | store::Error::Unfit(_)
         | store::Error::Migrate(_) => {
             tracing::error!(error = ?error, "a read failed");
             internal()

@@ -4,19 +4,15 @@
 //! as JSON lists (`jsonb_each`, which does not make text of each row again), so that a batch of commands costs a fixed number of them.
 
 mod ahead;
-mod changes;
+mod cache;
+mod lists;
 mod load;
-mod log;
 mod open;
 #[cfg(test)]
 mod plans;
-mod reads;
-mod recent;
-mod rows;
-mod scope;
+mod session;
 mod statements;
 mod transact;
-mod upkeep;
 mod yardstick;
 
 use std::collections::BTreeSet;
@@ -25,7 +21,11 @@ use std::sync::Arc;
 
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use super::{Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work};
+use super::alike::alike;
+use super::{
+    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work, log, reads,
+    scope, upkeep,
+};
 use crate::clock::Clock;
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
@@ -36,7 +36,7 @@ use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::Scope;
 use ahead::Ahead;
-use recent::Cache;
+use cache::Cache;
 
 pub struct SqliteStore {
     /// One connection.
@@ -64,6 +64,13 @@ impl SqliteStore {
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
+
+    async fn scopes(&self, desks: BTreeSet<DeskKey>) -> Result<Vec<Scope>, Error> {
+        let mut transaction = self.readers.begin().await?;
+        let found = scope::load(&mut *transaction, &desks).await?;
+        transaction.rollback().await?;
+        Ok(found.into_values().collect())
+    }
 }
 
 impl Store for SqliteStore {
@@ -79,143 +86,17 @@ impl Store for SqliteStore {
         if let Some(scope) = self.cache.scopes.find(desk) {
             return Ok(Some(scope));
         }
-        Ok(reads::scopes(&self.readers, BTreeSet::from([desk.clone()])).await?.pop())
-    }
-
-    async fn list_desks(&self, tenant: &TenantId, page: Page<DeskId>) -> Result<Vec<Scope>, Error> {
-        let keys = reads::list_desks(&self.readers, tenant, page).await?;
-        reads::scopes(&self.readers, keys).await
-    }
-
-    async fn all_desks(&self) -> Result<Vec<DeskKey>, Error> {
-        reads::all_desks(&self.readers).await
-    }
-
-    async fn head(&self, desk: &DeskKey) -> Result<Option<(u64, u64)>, Error> {
-        reads::head(&self.readers, desk).await
-    }
-
-    async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
-        upkeep::next_epoch(self, desk).await
-    }
-
-    async fn get_agent(&self, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
-        reads::agent(&self.readers, desk, agent).await
-    }
-
-    async fn list_agents(
-        &self,
-        desk: &DeskKey,
-        deleted_too: bool,
-        page: Page<AgentId>,
-    ) -> Result<Vec<Arc<Agent>>, Error> {
-        reads::agents(&self.readers, desk, deleted_too, page).await
-    }
-
-    async fn list_connectors(&self, desk: &DeskKey, page: Page<ConnectorId>) -> Result<Vec<Arc<Connector>>, Error> {
-        reads::connectors(&self.readers, desk, page).await
-    }
-
-    async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {
-        reads::ticket(&self.readers, desk, ticket).await
-    }
-
-    async fn list_tickets(
-        &self,
-        desk: &DeskKey,
-        filter: &TicketFilter,
-        page: Page<(Time, TicketId)>,
-    ) -> Result<Vec<Arc<Ticket>>, Error> {
-        reads::tickets(&self.readers, desk, filter, page).await
-    }
-
-    async fn open_tickets(&self, desk: &DeskKey, page: Page<TicketId>) -> Result<Vec<Arc<Ticket>>, Error> {
-        reads::open_tickets(&self.readers, desk, page).await
-    }
-
-    async fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> Result<Vec<Arc<Ticket>>, Error> {
-        reads::work_of(&self.readers, desk, agent).await
-    }
-
-    async fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
-        reads::ahead(&self.readers, desk, queue, key).await
-    }
-
-    async fn waiting_with_amounts(&self, desk: &DeskKey) -> Result<Vec<LegId>, Error> {
-        reads::waiting_with_amounts(&self.readers, desk).await
-    }
-
-    async fn log_after(
-        &self,
-        desk: &DeskKey,
-        selection: &Selection,
-        after: u64,
-        limit: u32,
-    ) -> Result<(Vec<LogRow>, u64), Error> {
-        log::after(&self.readers, desk, selection, after, limit).await
-    }
-
-    async fn pending(
-        &self,
-        desk: &DeskKey,
-        selection: &Selection,
-        after: u64,
-        most: u32,
-    ) -> Result<(u32, Option<Time>), Error> {
-        log::pending(&self.readers, desk, selection, after, most).await
-    }
-
-    async fn last_matching(&self, desk: &DeskKey, selection: &Selection, upto: u64) -> Result<u64, Error> {
-        log::last_matching(&self.readers, desk, selection, upto).await
-    }
-
-    async fn first_seq(&self, desk: &DeskKey, since: Time) -> Result<u64, Error> {
-        log::first_seq(&self.readers, desk, since).await
-    }
-
-    async fn ticket_events(
-        &self,
-        desk: &DeskKey,
-        ticket: TicketId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, Error> {
-        log::of_ticket(&self.readers, desk, ticket, after, limit).await
-    }
-
-    async fn events_after(&self, desk: &DeskKey, after: u64, limit: u32) -> Result<Vec<Arc<Entry>>, Error> {
-        log::of_desk(&self.readers, desk, after, limit).await
-    }
-
-    async fn due_before(&self, now: Time, limit: u32) -> Result<Vec<Due>, Error> {
-        reads::due_before(&self.readers, now, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Time>, Error> {
-        reads::next_due(&self.readers).await
-    }
-
-    fn incarnation(&self) -> u64 {
-        self.incarnation
-    }
-
-    async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-        upkeep::subscribe(self, desk, connector).await
-    }
-
-    async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-        upkeep::subscription(self, desk, connector).await
-    }
-
-    async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
-        upkeep::save_acked(self, &acks).await
-    }
-
-    async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {
-        reads::policy(&self.readers, desk, revision).await
+        Ok(self.scopes(BTreeSet::from([desk.clone()])).await?.pop())
     }
 
     async fn retire(&self, dedup_before: Time, events_before: Time, limit: u32) -> Result<u64, Error> {
-        upkeep::retire(self, dedup_before, events_before, limit).await
+        let desks = reads::all_desks(&mut &self.readers).await?;
+        let mut transaction = self.begin().await?;
+        let answers = upkeep::retire_answers(&mut *transaction, dedup_before, limit).await?;
+        let events = upkeep::retire_events(&mut *transaction, &desks, events_before, limit).await?;
+        transaction.commit().await?;
+        Ok(answers + events)
     }
+
+    alike!();
 }

@@ -6,22 +6,25 @@
 mod closure;
 mod day;
 mod durability;
-mod harness;
+pub mod harness;
 mod log;
 mod overlap;
 mod reads;
+mod replicas;
 mod upkeep;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use handoff::clock::Clock;
 use handoff::domain::time::Span;
+use handoff::store::postgres::PostgresStore;
 use handoff::store::sqlite::SqliteStore;
 use handoff::store::{Error, Store};
 
 use crate::harness::opened;
+use crate::harness::postgres::{Database, server};
 use crate::simulation::store::{Ground, MemoryStore, Slip};
 use harness::START;
 
@@ -79,6 +82,37 @@ impl Place for Arc<Ground> {
     }
 }
 
+impl Place for Database {
+    type Store = PostgresStore;
+
+    fn empty() -> Database {
+        server().database(Some(template()))
+    }
+
+    async fn open(&self) -> PostgresStore {
+        PostgresStore::open(&self.url()).await.expect("the database opens")
+    }
+
+    async fn close(store: PostgresStore) {
+        store.close().await;
+    }
+}
+
+/// The name of a database that is migrated, and to which nobody is connected.
+fn template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let database = server().database(None);
+        let url = database.url();
+        let migrate = async move { PostgresStore::migrate(&url).await.expect("it is migrated") };
+        let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+        // On a thread of its own: a runtime does not begin in another.
+        std::thread::spawn(move || runtime().block_on(migrate)).join().expect("it is migrated");
+        // It goes with the server.
+        std::mem::ManuallyDrop::new(database).name.clone()
+    })
+}
+
 macro_rules! conformance {
     ($($module:ident: $($behaviour:ident)*;)*) => {
         mod sqlite {
@@ -86,6 +120,15 @@ macro_rules! conformance {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
                     super::$module::$behaviour::<super::Directory>().await;
+                }
+            )*)*
+        }
+
+        mod postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::$module::$behaviour::<super::Database>().await;
                 }
             )*)*
         }

@@ -4,6 +4,7 @@
 //! [`Service::start`] and [`Stage::set`]; builders are valid by default, a test says only what it is about.
 
 pub mod agents;
+pub mod postgres;
 pub mod stage;
 pub mod streams;
 

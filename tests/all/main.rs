@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod conformance;
+mod databases;
 mod differential;
 mod end_to_end;
 mod engine;

@@ -17,6 +17,8 @@ pub struct Roots {
     pub conversations: Vec<(ConnectorId, Arc<str>)>,
     /// Queues whose waiting legs are counted.
     pub queues: Vec<QueueId>,
+    /// Whether the desk's own rows may change: its settings, connectors, policy, interned tables and counters.
+    pub scope: bool,
 }
 
 impl Command {
@@ -33,8 +35,8 @@ impl Command {
             | Command::DeleteConnector { .. }
             | Command::ConnectorPresence { .. }
             | Command::Intern { .. }
-            | Command::Retire { .. } => Roots::default(),
-            Command::CreateAgent { agent: id, .. } => agent(id),
+            | Command::Retire { .. } => Roots { scope: true, ..Roots::default() },
+            Command::CreateAgent { agent: id, .. } => Roots { scope: true, ..agent(id) },
             Command::UpdateAgent { agent, .. }
             | Command::DeleteAgent { agent, .. }
             | Command::SetAgentState { agent, .. }

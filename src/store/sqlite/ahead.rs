@@ -4,7 +4,6 @@
 //! in memory; for everything that a key cannot find (legs by agent, counts) and for what is seldom changed (scopes), the next
 //! one waits until it is committed. If it is not, the next one fails as well: nothing is decided on what never was.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::DerefMut;
 use std::sync::Arc;
 
@@ -13,25 +12,25 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use tokio::sync::SetOnce;
 
 use super::SqliteStore;
-use super::recent::{Cache, Changed};
+use super::cache::Cache;
 use crate::domain::agent::Agent;
-use crate::domain::id::{AgentId, ConnectorId, DeskKey, TicketId};
+use crate::domain::id::{AgentId, DeskKey, TicketId};
 use crate::domain::ticket::Ticket;
-use crate::store::{DedupKey, Error, StoredAnswer};
+use crate::store::Error;
+use crate::store::changes::Left;
 
 /// What a batch that was decided leaves.
-#[derive(Default)]
 pub(super) struct Ahead {
-    pub changed: Changed,
-    pub answers: BTreeMap<DedupKey, StoredAnswer>,
-    /// Keys that it took or gave back.
-    pub conversations: BTreeSet<(DeskKey, (ConnectorId, Arc<str>))>,
-    pub heads: BTreeMap<DeskKey, u64>,
+    pub left: Left,
     /// Set once: whether it is known to be committed.
     committed: SetOnce<bool>,
 }
 
 impl Ahead {
+    pub fn of(left: Left) -> Ahead {
+        Ahead { left, committed: SetOnce::new() }
+    }
+
     /// What is still being written, if that is so.
     fn under_way(self: Arc<Ahead>) -> Option<Arc<Ahead>> {
         self.committed.get().is_none().then_some(self)
@@ -47,12 +46,12 @@ pub(super) struct Ending<'s> {
 impl<'s> Ending<'s> {
     /// From here on the rows that were in force are not found any more.
     pub fn of(ahead: Arc<Ahead>, cache: &'s Cache) -> Ending<'s> {
-        cache.forget(&ahead.changed);
+        cache.forget(&ahead.left.changed);
         Ending { ahead, cache }
     }
 
     pub fn committed(self) {
-        self.cache.put(&self.ahead.changed);
+        self.cache.put(&self.ahead.left.changed);
         // The drop that follows finds it set.
         let _first = self.ahead.committed.set(true);
     }
@@ -91,13 +90,13 @@ impl<'s> Source<'s> {
 
     /// Of the batch before, or as it was committed lately.
     pub fn ticket(&self, key: &(DeskKey, TicketId)) -> Option<Arc<Ticket>> {
-        let ahead = self.before.as_ref().and_then(|before| before.changed.tickets.get(key).cloned());
+        let ahead = self.before.as_ref().and_then(|before| before.left.changed.tickets.get(key).cloned());
         ahead.or_else(|| self.store.cache.tickets.find(key))
     }
 
     /// Likewise.
     pub fn agent(&self, key: &(DeskKey, AgentId)) -> Option<Arc<Agent>> {
-        let ahead = self.before.as_ref().and_then(|before| before.changed.agents.get(key).cloned());
+        let ahead = self.before.as_ref().and_then(|before| before.left.changed.agents.get(key).cloned());
         ahead.or_else(|| self.store.cache.agents.find(key))
     }
 

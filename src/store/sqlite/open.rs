@@ -4,16 +4,17 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlStr, SqlitePool};
 
-use super::{SqliteStore, rows, statements};
+use super::SqliteStore;
+use super::statements::MINT_INCARNATION;
 use crate::clock::Clock;
-use crate::store::Error;
+use crate::store::migrations::Step;
+use crate::store::session::Session as _;
+use crate::store::{Error, migrations, rows, statements};
 
-/// Number, name and text. Forward only.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql"))];
+const MIGRATIONS: &[Step] = &[(1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql"))];
 
 const DATABASE: &str = "handoff.db";
 const LOCK: &str = "handoff.lock";
@@ -40,7 +41,7 @@ impl SqliteStore {
             .pragma("wal_autocheckpoint", CHECKPOINT)
             .pragma("temp_store", "memory");
         let writer = pool(1).connect_with(options.clone()).await?;
-        migrations().run(&writer).await.map_err(Error::Migrate)?;
+        migrations::of(MIGRATIONS).run(&writer).await.map_err(Error::Migrate)?;
         let reading = options.pragma("query_only", "on");
         let loader = pool(1).connect_with(reading.clone()).await?;
         let readers = pool(READERS).connect_with(reading).await?;
@@ -48,16 +49,6 @@ impl SqliteStore {
         let (line, cache) = Default::default();
         Ok(SqliteStore { writer, loader, line, readers, clock, incarnation, cache, _lock: lock })
     }
-}
-
-/// Migrations of a newer version that are there already are left alone, so that going back to this one remains possible.
-fn migrations() -> Migrator {
-    let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
-        Migration::new(*version, (*name).into(), MigrationType::Simple, SqlStr::from_static(text), false)
-    };
-    let mut migrations = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
-    migrations.set_ignore_missing(true);
-    migrations
 }
 
 /// Connections are never given up for age or idleness, and need no ping: they are in this process.
@@ -82,7 +73,9 @@ fn take(data_dir: &Path) -> Result<File, Error> {
 }
 
 async fn incarnation(writer: &SqlitePool, clock: &Clock) -> Result<u64, Error> {
-    sqlx::query(statements::MINT_INCARNATION).bind(clock.now().micros()).execute(writer).await?;
-    let (incarnation,): (i64,) = sqlx::query_as(statements::INCARNATION).fetch_one(writer).await?;
+    sqlx::query(MINT_INCARNATION).bind(clock.now().micros()).execute(writer).await?;
+    let mut db = writer;
+    let found: Option<(i64,)> = db.first(&statements::INCARNATION, &[]).await?;
+    let (incarnation,) = found.ok_or_else(|| rows::corrupt("incarnation", "it was not minted"))?;
     rows::unsigned("incarnation", incarnation)
 }

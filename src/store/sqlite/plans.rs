@@ -4,8 +4,9 @@ use sqlx::SqlSafeStr;
 use sqlx::{Executor, Row, SqlStr};
 
 use super::SqliteStore;
-use super::statements::{self, ALL};
+use super::statements::ALL as OWN;
 use crate::clock::Clock;
+use crate::store::statements::{self, ALL as SHARED};
 
 /// A store in a folder of its own, removed in the end.
 struct Fresh(std::path::PathBuf);
@@ -24,10 +25,14 @@ impl Drop for Fresh {
     }
 }
 
+fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OWN.iter().copied().chain(SHARED.iter().map(|(name, statement)| (*name, statement.sqlite)))
+}
+
 #[tokio::test]
 async fn every_statement_can_be_prepared() {
     let (_place, store) = Fresh::open("prepare").await;
-    for (name, statement) in ALL {
+    for (name, statement) in all() {
         let prepared = store.writer.prepare(SqlStr::from_static(statement)).await;
         prepared.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -37,10 +42,10 @@ async fn every_statement_can_be_prepared() {
 #[tokio::test]
 async fn no_hot_statement_walks_a_whole_table() {
     let (_place, store) = Fresh::open("plans").await;
-    let may_walk = [statements::ALL_DESKS, statements::INCARNATION];
+    let may_walk = [statements::ALL_DESKS.sqlite, statements::INCARNATION.sqlite];
     let tables =
         ["ticket", "leg", "offer", "event", "agent", "content", "conversation", "dedup", "policy", "connector"];
-    for (name, statement) in ALL.iter().filter(|(_, statement)| !may_walk.contains(statement)) {
+    for (name, statement) in all().filter(|(_, statement)| !may_walk.contains(statement)) {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")).into_sql_str();
         let plan =
             sqlx::query(explain).fetch_all(&store.writer).await.unwrap_or_else(|error| panic!("{name}: {error}"));

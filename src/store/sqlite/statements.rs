@@ -1,12 +1,11 @@
-//! Every statement of the embedded store, one file each.
+//! The embedded store's own statements: what it writes.
 
 use std::sync::LazyLock;
 
 use sqlx::Arguments as _;
 use sqlx::sqlite::SqliteArguments;
 
-use super::rows;
-use crate::store::Error;
+use crate::store::{Error, rows};
 
 macro_rules! statements {
     ($($name:ident = $file:literal;)*) => {
@@ -19,52 +18,12 @@ macro_rules! statements {
 }
 
 statements! {
-    AHEAD = "../sql/sqlite/ahead.sql";
-    ALL_DESKS = "../sql/sqlite/all_desks.sql";
     DELETE_GROUPS = "../sql/sqlite/delete_groups.sql";
     DELETE_LANES = "../sql/sqlite/delete_lanes.sql";
-    DUE_BEFORE = "../sql/sqlite/due_before.sql";
-    EVENTS_AFTER = "../sql/sqlite/events_after.sql";
-    EVENTS_OF_TICKET = "../sql/sqlite/events_of_ticket.sql";
-    EVENT_AT = "../sql/sqlite/event_at.sql";
-    EVENT_BOUNDS = "../sql/sqlite/event_bounds.sql";
     FREE_CONVERSATIONS = "../sql/sqlite/free_conversations.sql";
-    HEAD = "../sql/sqlite/head.sql";
-    INCARNATION = "../sql/sqlite/incarnation.sql";
-    LAST_OF_CONNECTOR = "../sql/sqlite/last_of_connector.sql";
-    LAST_OF_DESK = "../sql/sqlite/last_of_desk.sql";
-    LIST_AGENTS = "../sql/sqlite/list_agents.sql";
-    LIST_CONNECTORS = "../sql/sqlite/list_connectors.sql";
-    LIST_DESKS = "../sql/sqlite/list_desks.sql";
-    LIST_TICKETS = "../sql/sqlite/list_tickets.sql";
-    LIST_TICKETS_NEWEST = "../sql/sqlite/list_tickets_newest.sql";
-    LIST_TICKETS_OF_OWNER = "../sql/sqlite/list_tickets_of_owner.sql";
-    LIST_TICKETS_OF_OWNER_NEWEST = "../sql/sqlite/list_tickets_of_owner_newest.sql";
-    LIST_TICKETS_OF_STATE = "../sql/sqlite/list_tickets_of_state.sql";
-    LIST_TICKETS_OF_STATE_NEWEST = "../sql/sqlite/list_tickets_of_state_newest.sql";
-    LOAD_AGENTS = "../sql/sqlite/load_agents.sql";
-    LOAD_ANSWERS = "../sql/sqlite/load_answers.sql";
-    LOAD_CONNECTORS = "../sql/sqlite/load_connectors.sql";
-    LOAD_CONVERSATIONS = "../sql/sqlite/load_conversations.sql";
-    LOAD_DESKS = "../sql/sqlite/load_desks.sql";
-    LOAD_GROUPS = "../sql/sqlite/load_groups.sql";
     LOAD_HEADS = "../sql/sqlite/load_heads.sql";
-    LOAD_LANES = "../sql/sqlite/load_lanes.sql";
-    LOAD_POLICIES = "../sql/sqlite/load_policies.sql";
-    LOAD_TICKETS = "../sql/sqlite/load_tickets.sql";
-    LOAD_TICKETS_OF_AGENTS = "../sql/sqlite/load_tickets_of_agents.sql";
-    LOAD_WAITING = "../sql/sqlite/load_waiting.sql";
-    LOG_OF_CONNECTOR = "../sql/sqlite/log_of_connector.sql";
-    LOG_OF_DESK = "../sql/sqlite/log_of_desk.sql";
     MINT_INCARNATION = "../sql/sqlite/mint_incarnation.sql";
     MOVE_HEADS = "../sql/sqlite/move_heads.sql";
-    NEXT_DUE = "../sql/sqlite/next_due.sql";
-    NEXT_EPOCH = "../sql/sqlite/next_epoch.sql";
-    OPEN_TICKETS = "../sql/sqlite/open_tickets.sql";
-    PENDING_OF_CONNECTOR = "../sql/sqlite/pending_of_connector.sql";
-    PENDING_OF_DESK = "../sql/sqlite/pending_of_desk.sql";
-    POLICY = "../sql/sqlite/policy.sql";
-    PUT_ACKS = "../sql/sqlite/put_acks.sql";
     PUT_AGENTS = "../sql/sqlite/put_agents.sql";
     PUT_ANSWERS = "../sql/sqlite/put_answers.sql";
     PUT_CONNECTORS = "../sql/sqlite/put_connectors.sql";
@@ -79,13 +38,6 @@ statements! {
     PUT_OFFERS = "../sql/sqlite/put_offers.sql";
     PUT_POLICIES = "../sql/sqlite/put_policies.sql";
     PUT_TICKETS = "../sql/sqlite/put_tickets.sql";
-    RETIRE_ANSWERS = "../sql/sqlite/retire_answers.sql";
-    RETIRE_EVENTS = "../sql/sqlite/retire_events.sql";
-    SUBSCRIBE = "../sql/sqlite/subscribe.sql";
-    SUBSCRIPTION = "../sql/sqlite/subscription.sql";
-    TICKETS_OF_CONVERSATION = "../sql/sqlite/tickets_of_conversation.sql";
-    WAITING_WITH_AMOUNTS = "../sql/sqlite/waiting_with_amounts.sql";
-    WORK_OF = "../sql/sqlite/work_of.sql";
     YARDSTICK = "../sql/sqlite/yardstick.sql";
 }
 

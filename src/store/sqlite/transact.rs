@@ -8,14 +8,15 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteArguments;
 
-use super::ahead::{Ending, Source};
-use super::changes::Changes;
+use super::SqliteStore;
+use super::ahead::{Ahead, Ending, Source};
+use super::lists::{self, Lists};
 use super::load::{self, Batch};
 use super::statements::PUTS;
-use super::{SqliteStore, rows};
 use crate::domain::id::DeskKey;
 use crate::routing::workset::Scope;
-use crate::store::{Committed, Error, Loaded, Request, Work};
+use crate::store::changes::{Changes, Rows as _};
+use crate::store::{Committed, Error, Loaded, Request, Work, rows};
 
 /// Dropped before its end, the transaction is rolled back before the next one on this connection begins; dropped while the
 /// COMMIT is under way, that is carried through on the connection's own thread.
@@ -28,16 +29,23 @@ where
     let mut source = Source::new(store, line.clone());
     let now = store.clock.now();
     let Batch { loaded, mut heads } = load::batch(&mut source, &requests, now).await?;
-    let (changes, value) = Changes::of(&loaded, &heads, work(&loaded))?;
-    let (arguments, entries, ahead) = changes.into_parts()?;
-    heads.extend(ahead.heads.iter().map(|(key, head)| (key.clone(), *head)));
+    let (mut changes, value) = Changes::<Lists>::of(&loaded, work(&loaded))?;
+    let entries = changes.number(&heads)?;
+    let left = std::mem::take(&mut changes.left);
+    let mut moved = Lists::default();
+    for (key, head) in &left.heads {
+        let before = heads.insert(key.clone(), *head).unwrap_or(0);
+        let (tenant, desk) = (key.tenant.as_str(), key.desk.as_str());
+        moved.push(&[tenant.into(), desk.into(), rows::signed(before).into(), rows::signed(*head).into()])?;
+    }
+    let arguments = lists::arguments(changes, moved)?;
     let desk = |key: DeskKey, loaded: Option<Scope>| {
         let head = heads.get(&key).copied().unwrap_or(0);
-        let scope = ahead.changed.scopes.get(&key).cloned().or(loaded);
+        let scope = left.changed.scopes.get(&key).cloned().or(loaded);
         (key, scope, head)
     };
     let desks = loaded.desks.into_iter().map(|(key, set)| desk(key, set.scope)).collect();
-    let ahead = Arc::new(ahead);
+    let ahead = Arc::new(Ahead::of(left));
 
     // An answer that changes nothing waits as well: it may be made of what the batch before leaves.
     let mut transaction = source.into_transaction().await?;

@@ -77,12 +77,12 @@ pub async fn play_side_by_side<S: Store>(driver: &mut Driver<'_, S>, seed: u64, 
     taken
 }
 
-fn some_ticket<S: Store>(dice: &mut Dice, driver: &Driver<'_, S>) -> Option<TicketId> {
+pub fn some_ticket<S: Store>(dice: &mut Dice, driver: &Driver<'_, S>) -> Option<TicketId> {
     let tickets: Vec<TicketId> = driver.model.tickets.own().keys().copied().collect();
     (tickets.len() >= 4).then(|| tickets[dice.roll(tickets.len())])
 }
 
-fn any_command<S: Store>(dice: &mut Dice, driver: &Driver<'_, S>, seed: u64, step: i64, now: Time) -> Command {
+pub fn any_command<S: Store>(dice: &mut Dice, driver: &Driver<'_, S>, seed: u64, step: i64, now: Time) -> Command {
     match some_ticket(dice, driver) {
         None => Command::CreateTicket(Box::new(any_ticket(dice, seed, step))),
         Some(_) if dice.roll(6) == 0 => Command::CreateTicket(Box::new(any_ticket(dice, seed, step))),

@@ -183,20 +183,25 @@ impl<'s, S: Store> Driver<'s, S> {
 
     /// Offers the ticket's waiting leg.
     pub async fn propose(&mut self, id: TicketId, to: &[&str], now: Time) -> Result<Answer, Reject> {
+        let Some(command) = self.proposal(id, to, now) else { return Err(Reject::Stale) };
+        self.try_commit(command, now).await
+    }
+
+    /// `None`: nothing of the ticket waits.
+    pub fn proposal(&self, id: TicketId, to: &[&str], now: Time) -> Option<Command> {
         let row = self.row(id);
-        let Some(leg) = row.pending_leg() else { return Err(Reject::Stale) };
+        let leg = row.pending_leg()?;
         let proposed = |name: &&str| {
             let row = self.model.agents.get(&agent(name)).expect("an agent of the desk");
             let session = row.session.as_ref().map_or(0, |session| session.epoch);
             Proposed { agent: row.id.clone(), number: row.number, session }
         };
-        let command = Command::Propose {
+        Some(Command::Propose {
             leg: leg_id(&row),
             leg_ver: leg.ver,
             agents: to.iter().map(proposed).collect(),
             record: Box::new(record(now)),
-        };
-        self.try_commit(command, now).await
+        })
     }
 
     /// Offers it and has it accepted; on a channel that is confirmed, confirmed too.

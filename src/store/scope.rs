@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sqlx::SqliteConnection;
-
-use super::ahead::Source;
+use super::session::Session;
 use super::{rows, statements};
 use crate::domain::connector::Connector;
 use crate::domain::desk::{Desk, Groups, LaneKey, Lanes};
@@ -16,30 +14,10 @@ use crate::routing::lanes::Limits;
 use crate::routing::workset::Scope;
 use crate::store::Error;
 
-/// The scopes of those desks that exist, for a batch. The one before it changes none as long as it is under way.
-pub(super) async fn cached(
-    source: &mut Source<'_>,
-    desks: &BTreeSet<DeskKey>,
-) -> Result<BTreeMap<DeskKey, Scope>, Error> {
-    let mut known: BTreeMap<DeskKey, Scope> =
-        desks.iter().filter_map(|key| Some((key.clone(), source.cache().scopes.find(key)?))).collect();
-    let missing: BTreeSet<DeskKey> = desks.iter().filter(|key| !known.contains_key(*key)).cloned().collect();
-    if !missing.is_empty() {
-        let found = load(source.connection().await?, &missing).await?;
-        source.cache().scopes.put(found.iter().map(|(key, scope)| (key.clone(), scope.clone())));
-        known.extend(found);
-    }
-    Ok(known)
-}
-
 /// Reads scopes from the database. Several statements: inside a transaction, so that they fit each other.
-pub(super) async fn load(
-    connection: &mut SqliteConnection,
-    desks: &BTreeSet<DeskKey>,
-) -> Result<BTreeMap<DeskKey, Scope>, Error> {
+pub(super) async fn load(db: &mut impl Session, desks: &BTreeSet<DeskKey>) -> Result<BTreeMap<DeskKey, Scope>, Error> {
     let keys = desk_list(desks)?;
-    let found: Vec<(String, String, String)> =
-        sqlx::query_as(statements::LOAD_DESKS).bind(&keys).fetch_all(&mut *connection).await?;
+    let found: Vec<(String, String, String)> = db.all(&statements::LOAD_DESKS, &[keys.as_str().into()]).await?;
     let mut scopes = BTreeMap::new();
     for (tenant, desk, body) in found {
         let desk_row: Desk = rows::from_json("desk", &body)?;
@@ -54,10 +32,10 @@ pub(super) async fn load(
     if scopes.is_empty() {
         return Ok(scopes);
     }
-    lanes(connection, &keys, &mut scopes).await?;
-    groups(connection, &keys, &mut scopes).await?;
-    connectors(connection, &keys, &mut scopes).await?;
-    policies(connection, &mut scopes).await?;
+    lanes(db, &keys, &mut scopes).await?;
+    groups(db, &keys, &mut scopes).await?;
+    connectors(db, &keys, &mut scopes).await?;
+    policies(db, &mut scopes).await?;
     Ok(scopes)
 }
 
@@ -73,12 +51,8 @@ fn scope_of<'s>(scopes: &'s mut BTreeMap<DeskKey, Scope>, tenant: &str, desk: &s
     scopes.get_mut(&key).ok_or_else(|| rows::corrupt("desk", format!("rows of desk {desk}, which does not exist")))
 }
 
-async fn lanes(
-    connection: &mut SqliteConnection,
-    keys: &str,
-    scopes: &mut BTreeMap<DeskKey, Scope>,
-) -> Result<(), Error> {
-    let found: Vec<Numbered> = sqlx::query_as(statements::LOAD_LANES).bind(keys).fetch_all(connection).await?;
+async fn lanes(db: &mut impl Session, keys: &str, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
+    let found: Vec<Numbered> = db.all(&statements::LOAD_LANES, &[keys.into()]).await?;
     let mut tables: BTreeMap<DeskKey, Lanes> = BTreeMap::new();
     for (tenant, desk, number, body) in found {
         let lane: LaneKey = rows::from_json("lane", &body)?;
@@ -92,12 +66,8 @@ async fn lanes(
     Ok(())
 }
 
-async fn groups(
-    connection: &mut SqliteConnection,
-    keys: &str,
-    scopes: &mut BTreeMap<DeskKey, Scope>,
-) -> Result<(), Error> {
-    let found: Vec<Numbered> = sqlx::query_as(statements::LOAD_GROUPS).bind(keys).fetch_all(connection).await?;
+async fn groups(db: &mut impl Session, keys: &str, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
+    let found: Vec<Numbered> = db.all(&statements::LOAD_GROUPS, &[keys.into()]).await?;
     let mut tables: BTreeMap<DeskKey, Groups> = BTreeMap::new();
     for (tenant, desk, number, body) in found {
         let expertise: Expertise = rows::from_json("group", &body)?;
@@ -112,13 +82,8 @@ async fn groups(
     Ok(())
 }
 
-async fn connectors(
-    connection: &mut SqliteConnection,
-    keys: &str,
-    scopes: &mut BTreeMap<DeskKey, Scope>,
-) -> Result<(), Error> {
-    let found: Vec<(String, String, String, String)> =
-        sqlx::query_as(statements::LOAD_CONNECTORS).bind(keys).fetch_all(connection).await?;
+async fn connectors(db: &mut impl Session, keys: &str, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
+    let found: Vec<(String, String, String, String)> = db.all(&statements::LOAD_CONNECTORS, &[keys.into()]).await?;
     for (tenant, desk, name, body) in found {
         let connector: Connector = rows::from_json("connector", &body)?;
         let scope = scope_of(scopes, &tenant, &desk)?;
@@ -128,7 +93,7 @@ async fn connectors(
     Ok(())
 }
 
-async fn policies(connection: &mut SqliteConnection, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
+async fn policies(db: &mut impl Session, scopes: &mut BTreeMap<DeskKey, Scope>) -> Result<(), Error> {
     let wanted: Vec<_> = scopes
         .iter()
         .filter(|(_, scope)| scope.desk.policy_rev > 0)
@@ -138,7 +103,7 @@ async fn policies(connection: &mut SqliteConnection, scopes: &mut BTreeMap<DeskK
         return Ok(());
     }
     let wanted = rows::to_json("desk keys", &wanted)?;
-    let found: Vec<Numbered> = sqlx::query_as(statements::LOAD_POLICIES).bind(wanted).fetch_all(connection).await?;
+    let found: Vec<Numbered> = db.all(&statements::LOAD_POLICIES, &[wanted.as_str().into()]).await?;
     for (tenant, desk, revision, source) in found {
         let revision = rows::unsigned("policy revision", revision)?;
         let policy = parse::parse(&source, revision).map_err(|findings| {

@@ -1,0 +1,142 @@
+//! The methods of the port that both databases answer alike, given a pool that reads (`readers`), one that writes (`writer`), and
+//! scopes read in one state (`scopes`).
+
+/// Written once, inside both implementations of [`Store`](super::Store).
+macro_rules! alike {
+    () => {
+        async fn list_desks(&self, tenant: &TenantId, page: Page<DeskId>) -> Result<Vec<Scope>, Error> {
+            let keys = reads::list_desks(&mut &self.readers, tenant, page).await?;
+            self.scopes(keys).await
+        }
+
+        async fn all_desks(&self) -> Result<Vec<DeskKey>, Error> {
+            reads::all_desks(&mut &self.readers).await
+        }
+
+        async fn head(&self, desk: &DeskKey) -> Result<Option<(u64, u64)>, Error> {
+            reads::head(&mut &self.readers, desk).await
+        }
+
+        async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
+            upkeep::next_epoch(&mut &self.writer, desk).await
+        }
+
+        async fn get_agent(&self, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
+            reads::agent(&mut &self.readers, desk, agent).await
+        }
+
+        async fn list_agents(
+            &self,
+            desk: &DeskKey,
+            deleted_too: bool,
+            page: Page<AgentId>,
+        ) -> Result<Vec<Arc<Agent>>, Error> {
+            reads::agents(&mut &self.readers, desk, deleted_too, page).await
+        }
+
+        async fn list_connectors(&self, desk: &DeskKey, page: Page<ConnectorId>) -> Result<Vec<Arc<Connector>>, Error> {
+            reads::connectors(&mut &self.readers, desk, page).await
+        }
+
+        async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {
+            reads::ticket(&mut &self.readers, desk, ticket).await
+        }
+
+        async fn list_tickets(
+            &self,
+            desk: &DeskKey,
+            filter: &TicketFilter,
+            page: Page<(Time, TicketId)>,
+        ) -> Result<Vec<Arc<Ticket>>, Error> {
+            reads::tickets(&mut &self.readers, desk, filter, page).await
+        }
+
+        async fn open_tickets(&self, desk: &DeskKey, page: Page<TicketId>) -> Result<Vec<Arc<Ticket>>, Error> {
+            reads::open_tickets(&mut &self.readers, desk, page).await
+        }
+
+        async fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> Result<Vec<Arc<Ticket>>, Error> {
+            reads::work_of(&mut &self.readers, desk, agent).await
+        }
+
+        async fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
+            reads::ahead(&mut &self.readers, desk, queue, key).await
+        }
+
+        async fn waiting_with_amounts(&self, desk: &DeskKey) -> Result<Vec<LegId>, Error> {
+            reads::waiting_with_amounts(&mut &self.readers, desk).await
+        }
+
+        async fn log_after(
+            &self,
+            desk: &DeskKey,
+            selection: &Selection,
+            after: u64,
+            limit: u32,
+        ) -> Result<(Vec<LogRow>, u64), Error> {
+            log::after(&mut &self.readers, desk, selection, after, limit).await
+        }
+
+        async fn pending(
+            &self,
+            desk: &DeskKey,
+            selection: &Selection,
+            after: u64,
+            most: u32,
+        ) -> Result<(u32, Option<Time>), Error> {
+            log::pending(&mut &self.readers, desk, selection, after, most).await
+        }
+
+        async fn last_matching(&self, desk: &DeskKey, selection: &Selection, upto: u64) -> Result<u64, Error> {
+            log::last_matching(&mut &self.readers, desk, selection, upto).await
+        }
+
+        async fn first_seq(&self, desk: &DeskKey, since: Time) -> Result<u64, Error> {
+            log::first_seq(&mut &self.readers, desk, since).await
+        }
+
+        async fn ticket_events(
+            &self,
+            desk: &DeskKey,
+            ticket: TicketId,
+            after: u64,
+            limit: u32,
+        ) -> Result<Vec<Arc<Entry>>, Error> {
+            log::of_ticket(&mut &self.readers, desk, ticket, after, limit).await
+        }
+
+        async fn events_after(&self, desk: &DeskKey, after: u64, limit: u32) -> Result<Vec<Arc<Entry>>, Error> {
+            log::of_desk(&mut &self.readers, desk, after, limit).await
+        }
+
+        async fn due_before(&self, now: Time, limit: u32) -> Result<Vec<Due>, Error> {
+            reads::due_before(&mut &self.readers, now, limit).await
+        }
+
+        async fn next_due(&self) -> Result<Option<Time>, Error> {
+            reads::next_due(&mut &self.readers).await
+        }
+
+        fn incarnation(&self) -> u64 {
+            self.incarnation
+        }
+
+        async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
+            upkeep::subscribe(&mut &self.writer, desk, connector).await
+        }
+
+        async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
+            upkeep::subscription(&mut &self.readers, desk, connector).await
+        }
+
+        async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
+            upkeep::save_acked(&mut &self.writer, &acks).await
+        }
+
+        async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {
+            reads::policy(&mut &self.readers, desk, revision).await
+        }
+    };
+}
+
+pub(super) use alike;

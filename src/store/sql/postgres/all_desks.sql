@@ -1,0 +1,1 @@
+SELECT tenant, desk FROM desk ORDER BY tenant, desk

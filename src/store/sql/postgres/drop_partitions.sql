@@ -1,0 +1,1 @@
+SELECT drop_event_partitions($1)

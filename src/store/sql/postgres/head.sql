@@ -1,0 +1,1 @@
+SELECT head, epoch FROM desk_head WHERE tenant = $1 AND desk = $2

@@ -1,0 +1,13 @@
+SELECT greatest(
+    coalesce((
+        SELECT seq FROM event
+        WHERE tenant = $1 AND desk = $2 AND connector = $6 AND seq <= $3
+          AND ($4::text IS NULL OR channel IN (SELECT jsonb_array_elements_text($4::jsonb)))
+          AND ($5::text IS NULL OR kind IN (SELECT jsonb_array_elements_text($5::jsonb)))
+        ORDER BY seq DESC LIMIT 1), 0),
+    coalesce((
+        SELECT seq FROM event
+        WHERE tenant = $1 AND desk = $2 AND side_connector = $6 AND seq <= $3
+          AND ($4::text IS NULL OR channel IN (SELECT jsonb_array_elements_text($4::jsonb)))
+          AND ($5::text IS NULL OR kind IN (SELECT jsonb_array_elements_text($5::jsonb)))
+        ORDER BY seq DESC LIMIT 1), 0))

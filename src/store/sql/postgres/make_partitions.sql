@@ -1,0 +1,1 @@
+SELECT make_event_partitions($1::int)
