@@ -113,7 +113,7 @@ class LogChecker:
             self._book(row, body["leg"], body["offer"])
         elif kind in ("offer_ended", "connect_failed"):
             self._release(row, int(body["offer"].split(".")[1]), [body["offer"]])
-        elif kind == "wrap_up_finished" or (kind == "leg_ended" and body["wrap_up_expire_time"] is None):
+        elif kind == "wrap_up_finished" or (kind == "leg_ended" and body.get("wrap_up_expire_time") is None):
             self._release(row, body["leg"], list(self._booked[row.ticket, body["leg"]]))
         elif kind == "leg_cancelled" and self._booked[row.ticket, body["leg"]]:
             self._violated("bookings", f"seq {row.seq}: the leg is cancelled, an offer of it is not")
@@ -125,8 +125,8 @@ class LogChecker:
         self._booked[row.ticket, leg][offer["id"]] = (agent, weight)
         self.bookings += 1
         pool, profile = POOLS[channel], self._profiles[agent]
-        rule = profile["channels"].get(channel, {})
-        room, limit = profile["pools"].get(pool, 100), rule.get("max")
+        rule = profile.get("channels", {}).get(channel, {})
+        room, limit = profile.get("pools", {}).get(pool, 100), rule.get("max")
         limit = LIMITS[channel] if limit is None else limit
         self._used[agent, pool] += weight
         self._held[agent, channel] += 1

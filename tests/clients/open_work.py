@@ -81,15 +81,16 @@ class OpenWork:
         free = [agent for agent in self.agents if on_duty(agent)]
         found = set()
         for leg in self.legs:
-            if leg["state"] != "waiting" or passed(leg["pause_until"], self.now) is False:
+            if leg["state"] != "waiting" or passed(leg.get("pause_until"), self.now) is False:
                 continue
-            if passed(leg["prefer_until"], self.now) is False or (leg["prefer"] and not leg["prefer_until"]):
+            if passed(leg.get("prefer_until"), self.now) is False or (leg.get("prefer") and not leg.get("prefer_until")):
                 continue
             channel = self.tickets[leg["ticket"]]["channel"]
-            excluded = {entry["agent"] for entry in leg["exclusions"] if passed(entry["until"], self.now) is not True}
+            excluding = [entry for entry in leg.get("exclusions", []) if passed(entry.get("until"), self.now) is not True]
+            excluded = {entry["agent"] for entry in excluding}
             for agent in free:
                 # Tickets here ask for a tier at most; widened ones have several sufficient needs.
-                needs = [need.get("min_tier") or 0 for need in [leg["requirement"], *leg["alternatives"]]]
+                needs = [need.get("min_tier") or 0 for need in [leg["requirement"], *leg.get("alternatives", [])]]
                 fits = agent["profile"]["expertise"]["tier"] >= min(needs)
                 if fits and agent["id"] not in excluded and has_room(agent, channel):
                     found.add((f"{leg['ticket']}.{leg['n']}", leg["ver"], agent["id"]))
@@ -102,7 +103,7 @@ class OpenWork:
         for offer in offers:
             if offer["state"] == "pending" and offer["lapse_time"] + LATE < self.now:
                 yield f"lapsed: its offer to {offer['agent']} did {self._late(offer['lapse_time'])} ago"
-            confirm = offer["confirm_expire_time"]
+            confirm = offer.get("confirm_expire_time")
             if offer["state"] == "accepted" and (confirm is None or confirm + LATE < self.now):
                 yield f"unconfirmed: {offer['agent']} accepted, and the time to confirm is {confirm}"
         states = {offer["state"] for offer in offers}
@@ -110,7 +111,7 @@ class OpenWork:
             yield "offered to nobody"
         if state == "connecting" and "accepted" not in states:
             yield "connecting with nobody"
-        if state in ("active", "wrapping") and leg["agent"] is None:
+        if state in ("active", "wrapping") and leg.get("agent") is None:
             yield f"unattended: it is {state} without an agent"
         if state == "waiting" and (states or leg["order_key"] is None):
             yield f"misplaced: it waits with offers {sorted(states)} and place {leg['order_key']}"
@@ -127,20 +128,20 @@ def passed(due, now):
 
 
 def on_duty(agent):
-    ready = agent["declared"] == "ready" and agent["next_declared"] is None
-    return ready and agent["session"] is not None and not agent["not_responding"]
+    ready = agent["declared"] == "ready" and agent.get("next_declared") is None
+    return ready and agent.get("session") is not None and not agent["not_responding"]
 
 
 def has_room(agent, channel):
     profile, pool = agent["profile"], POOLS[channel]
-    rule = profile["channels"].get(channel, {})
-    endpoints = [entry for entry in profile["endpoints"] if entry["channel"] == channel]
+    rule = profile.get("channels", {}).get(channel, {})
+    endpoints = [entry for entry in profile.get("endpoints", []) if entry["channel"] == channel]
     blocked = rule.get("paused") or any(entry.get("reachability", "reachable") != "reachable" for entry in endpoints)
     limit = LIMITS[channel] if rule.get("max") is None else rule["max"]
     weight = WEIGHTS[channel] if rule.get("weight") is None else rule["weight"]
-    in_a_call = pool == "deferred" and agent["held"].get("phone", 0) > 0
-    fits = agent[f"used_{pool}"] + weight <= profile["pools"].get(pool, 100)
-    return not blocked and not in_a_call and agent["held"].get(channel, 0) < limit and fits
+    in_a_call = pool == "deferred" and agent.get("held", {}).get("phone", 0) > 0
+    fits = agent[f"used_{pool}"] + weight <= profile.get("pools", {}).get(pool, 100)
+    return not blocked and not in_a_call and agent.get("held", {}).get(channel, 0) < limit and fits
 
 
 def good_desk():
