@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::session::{all, arguments};
@@ -99,6 +99,14 @@ fn newest() -> i64 {
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, Error> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| Error::Unfit(format!("the database's URL cannot be read: {error}")))?;
+    match options.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => {}
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => {
+            return Err(Error::Unfit(
+                "its URL asks for TLS, which this version does not speak to PostgreSQL".to_owned(),
+            ));
+        }
+    }
     Ok(options.application_name("handoff").options(PLANNER))
 }
 
@@ -112,13 +120,13 @@ async fn check_server(connection: &mut PgConnection) -> Result<i64, Error> {
     type Row = (i64, String, String, String, String, String, bool, i64);
     let found: Vec<Row> = all(&mut *connection, own::SETTINGS, arguments(&[])).await?;
     let settings = found.into_iter().next().ok_or_else(|| rows::corrupt("settings", "there are none"))?;
-    let (number, version, fsync, commit, full_pages, standbys, is_standby, order) = settings;
+    let (number, version, fsync, commit, full_pages, standbys, only_reads, order) = settings;
     let unfit = |what: String| Err(Error::Unfit(what));
     if number < OLDEST_SERVER {
         return unfit(format!("PostgreSQL 15 or later is needed, this is {version}"));
     }
-    if is_standby {
-        return unfit("the server is a standby, which only reads: connect to the primary".to_owned());
+    if only_reads {
+        return unfit("the server only reads, as a standby does: connect to the primary".to_owned());
     }
     if fsync != "on" || full_pages != "on" {
         return unfit(format!(

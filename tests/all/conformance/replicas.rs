@@ -227,17 +227,25 @@ async fn what_one_replica_changes_of_a_desk_the_others_next_batch_sees() {
         let name: Arc<str> = Arc::from(format!("Name {round}"));
         let rename = Command::UpdateDesk { display_name: Some(name.clone()), time_zone: None, etag: None };
         let (writer, reader) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        assert_ne!(display_name(reader).await, name, "it is in the reader's memory from here on");
         let committed = persist(writer, vec![Call::new(&driver.key, rename)], at(4)).await;
         assert_eq!(committed.value, [Ok(Answer::Desk)]);
-        let request = Request { desk: main_desk(), roots: Default::default(), dedup: None };
-        let seen = reader.transact(vec![request], |loaded| Work {
-            changed: Vec::new(),
-            events: Vec::new(),
-            answers: Vec::new(),
-            value: loaded.desks[&main_desk()].scope.as_ref().map(|scope| scope.desk.display_name.clone()),
-        });
-        assert_eq!(seen.await.expect("the store answers").value, Some(name));
+        assert_eq!(display_name(reader).await, name);
+        let read = reader.scope(&driver.key).await.expect("the store answers").expect("the desk exists");
+        assert_eq!(read.desk.display_name, name);
     }
+}
+
+/// As a batch sees it.
+async fn display_name(store: &PostgresStore) -> Arc<str> {
+    let request = Request { desk: main_desk(), roots: Default::default(), dedup: None };
+    let seen = store.transact(vec![request], |loaded| Work {
+        changed: Vec::new(),
+        events: Vec::new(),
+        answers: Vec::new(),
+        value: loaded.desks[&main_desk()].scope.as_ref().expect("the desk exists").desk.display_name.clone(),
+    });
+    seen.await.expect("the store answers").value
 }
 
 /// New agents take their numbers from the desk's row, and new lanes theirs.
