@@ -28,6 +28,10 @@ const SCOPES: usize = 4_096;
 const PLANNER: [(&str, &str); 4] =
     [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
 
+/// What a statement outside the batches may take, in milliseconds; the batches set their own (`begin.sql`). A migration may take
+/// as long as it takes.
+const LIMITS: [(&str, &str); 2] = [("statement_timeout", "5000"), ("lock_timeout", "500")];
+
 /// What [`PostgresStore::migrate`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Migrated {
@@ -81,6 +85,7 @@ impl PostgresStore {
         let incarnation: Option<(i64,)> = connection.first(&statements::INCARNATION, &[]).await?;
         let (incarnation,) = incarnation.ok_or_else(|| rows::corrupt("incarnation", "it was not minted"))?;
         connection.close().await?;
+        let options = options.options(LIMITS);
         Ok(PostgresStore {
             writer: pool(WRITERS, &options).await?,
             readers: pool(READERS, &options).await?,

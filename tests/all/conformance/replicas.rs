@@ -248,6 +248,43 @@ async fn display_name(store: &PostgresStore) -> Arc<str> {
     seen.await.expect("the store answers").value
 }
 
+/// Each replica names the two desks in another order; which is locked first is not up to them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_over_the_same_desks_in_another_order_do_not_wait_for_each_other_for_ever() {
+    let place = Database::empty();
+    let (one, two) = (place.open().await, place.open().await);
+    let keys = [harness::desk("default", "first"), harness::desk("default", "second")];
+    for key in &keys {
+        let mut driver = Driver::new(&one, key).await;
+        driver.create("warm-up", Channel::Chat, at(3)).await;
+    }
+    let heads = async || {
+        let mut heads = Vec::new();
+        for key in &keys {
+            heads.push(one.head(key).await.expect("the store answers").expect("the desk exists").0);
+        }
+        heads
+    };
+    let before = heads().await;
+    for round in 0..40 {
+        let calls = |replica: &str, order: [usize; 2]| {
+            let new = || Box::new(new_ticket(&format!("{replica}-{round}"), Channel::Chat));
+            order.map(|at| Call::new(&keys[at], Command::CreateTicket(new()))).to_vec()
+        };
+        let batches = [calls("one", [0, 1]), calls("two", [1, 0])];
+        let committed = at_once([&one, &two], batches, at(5)).await;
+        assert!(committed.iter().flat_map(|committed| &committed.value).all(Result::is_ok), "in round {round}");
+    }
+    for (before, after) in before.into_iter().zip(heads().await) {
+        assert_eq!((after - before) % 80, 0, "as many entries for each ticket");
+        assert!(after > before);
+    }
+    for key in &keys {
+        let entries = one.events_after(key, 0, 10_000).await.expect("the store answers");
+        assert!((1_u64..).zip(&entries).all(|(seq, entry)| entry.seq == seq));
+    }
+}
+
 /// New agents take their numbers from the desk's row, and new lanes theirs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn agents_that_are_created_on_two_replicas_at_once_get_numbers_of_their_own() {
