@@ -1,17 +1,19 @@
 //! PostgreSQL itself: migrations, who may run on which schema, what a server must promise, roles, the log's partitions.
 
-use std::process::{Command, Output};
+use std::process::{self, Output};
 
 use handoff::domain::requirement::Channel;
+use handoff::routing::command::Command;
 use handoff::store::postgres::{Migrated, PostgresStore};
 use handoff::store::{Error, Store};
+use sqlx::Connection;
 
 use crate::conformance::Place;
-use crate::conformance::harness::{Driver, at, main_desk};
+use crate::conformance::harness::{Call, Driver, at, batch, main_desk, new_ticket, page};
 use crate::harness::postgres::{Database, server};
 
 fn migrate(database: &Database) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_handoff"));
+    let mut command = process::Command::new(env!("CARGO_BIN_EXE_handoff"));
     command.args(["migrate", "--database-url", &database.url()]).output().expect("the program runs")
 }
 
@@ -194,4 +196,64 @@ async fn a_month_goes_as_a_whole_once_nothing_in_it_is_behind_what_stays() {
     retire(start_of(4)).await;
     assert_eq!(left(), "");
     assert_eq!(database.say("SELECT count(*) FROM pg_class WHERE relname LIKE 'event_2024%'"), "0");
+}
+
+/// A ticket is created; what becomes of that.
+async fn create(store: &PostgresStore, name: &str) -> Result<(), Error> {
+    let command = Command::CreateTicket(Box::new(new_ticket(name, Channel::Chat)));
+    let committed = batch(store, vec![Call::new(&main_desk(), command)], at(9)).await?;
+    committed.value.into_iter().next().expect("one answer").expect("it is created");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_may_pass_is_to_be_repeated_and_nothing_is_half_done() {
+    let database = Database::empty();
+    let store = database.open().await;
+    let mut driver = Driver::new(&store, &main_desk()).await;
+    driver.create("warm-up", Channel::Chat, at(5)).await;
+    let head = async || store.head(&main_desk()).await.expect("the store answers").expect("the desk exists").0;
+    let before = head().await;
+
+    // Somebody holds the head of the log for longer than anybody waits.
+    let mut other = sqlx::PgConnection::connect(&database.url()).await.expect("it is there");
+    let hold = "BEGIN; SELECT 1 FROM desk_head FOR UPDATE";
+    sqlx::raw_sql(hold).execute(&mut other).await.expect("it is free");
+    assert!(matches!(create(&store, "locked").await, Err(Error::Away(_))));
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("it is given back");
+    assert_eq!(head().await, before);
+    create(&store, "locked").await.expect("nobody has it any more");
+
+    // Every connection is cut.
+    other.close().await.expect("it is closed");
+    database.say("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    while let Err(error) = create(&store, "cut").await {
+        assert!(matches!(error, Error::Away(_)), "{error:?}");
+    }
+
+    // The server only reads, as one does that is no longer the primary.
+    let before = head().await;
+    database.say(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", database.name));
+    let refused = refusal(&database.url()).await;
+    assert!(refused.contains("only reads"), "{refused}");
+    assert_eq!(head().await, before);
+    let created = store.list_tickets(&main_desk(), &Default::default(), page(None, 10)).await.expect("it answers");
+    assert_eq!(created.len(), 3);
+}
+
+#[tokio::test]
+async fn what_the_schema_forbids_is_our_mistake_and_not_to_be_repeated() {
+    let database = Database::empty();
+    let store = database.open().await;
+    Driver::new(&store, &main_desk()).await.create("warm-up", Channel::Chat, at(5)).await;
+    database.say("ALTER TABLE ticket ADD CONSTRAINT none CHECK (name <> 'forbidden')");
+    assert!(matches!(create(&store, "forbidden").await, Err(Error::Corrupt { .. })));
+    database.say("ALTER TABLE content RENAME TO lost");
+    assert!(matches!(create(&store, "lost").await, Err(Error::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn a_url_that_asks_for_encryption_is_refused_rather_than_served_without() {
+    let refused = refusal("postgres://127.0.0.1:1/none?sslmode=require").await;
+    assert!(refused.contains("TLS"), "{refused}");
 }

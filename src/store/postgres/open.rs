@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::session::{all, arguments};
@@ -27,6 +27,10 @@ const SCOPES: usize = 4_096;
 /// would be kept when it is large.
 const PLANNER: [(&str, &str); 4] =
     [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
+
+/// What a statement outside the batches may take, in milliseconds; the batches set their own (`begin.sql`). A migration may take
+/// as long as it takes.
+const LIMITS: [(&str, &str); 2] = [("statement_timeout", "5000"), ("lock_timeout", "500")];
 
 /// What [`PostgresStore::migrate`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,7 @@ impl PostgresStore {
         let incarnation: Option<(i64,)> = connection.first(&statements::INCARNATION, &[]).await?;
         let (incarnation,) = incarnation.ok_or_else(|| rows::corrupt("incarnation", "it was not minted"))?;
         connection.close().await?;
+        let options = options.options(LIMITS);
         Ok(PostgresStore {
             writer: pool(WRITERS, &options).await?,
             readers: pool(READERS, &options).await?,
@@ -99,6 +104,14 @@ fn newest() -> i64 {
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, Error> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| Error::Unfit(format!("the database's URL cannot be read: {error}")))?;
+    match options.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => {}
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => {
+            return Err(Error::Unfit(
+                "its URL asks for TLS, which this version does not speak to PostgreSQL".to_owned(),
+            ));
+        }
+    }
     Ok(options.application_name("handoff").options(PLANNER))
 }
 
@@ -112,13 +125,13 @@ async fn check_server(connection: &mut PgConnection) -> Result<i64, Error> {
     type Row = (i64, String, String, String, String, String, bool, i64);
     let found: Vec<Row> = all(&mut *connection, own::SETTINGS, arguments(&[])).await?;
     let settings = found.into_iter().next().ok_or_else(|| rows::corrupt("settings", "there are none"))?;
-    let (number, version, fsync, commit, full_pages, standbys, is_standby, order) = settings;
+    let (number, version, fsync, commit, full_pages, standbys, only_reads, order) = settings;
     let unfit = |what: String| Err(Error::Unfit(what));
     if number < OLDEST_SERVER {
         return unfit(format!("PostgreSQL 15 or later is needed, this is {version}"));
     }
-    if is_standby {
-        return unfit("the server is a standby, which only reads: connect to the primary".to_owned());
+    if only_reads {
+        return unfit("the server only reads, as a standby does: connect to the primary".to_owned());
     }
     if fsync != "on" || full_pages != "on" {
         return unfit(format!(

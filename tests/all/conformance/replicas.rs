@@ -227,16 +227,61 @@ async fn what_one_replica_changes_of_a_desk_the_others_next_batch_sees() {
         let name: Arc<str> = Arc::from(format!("Name {round}"));
         let rename = Command::UpdateDesk { display_name: Some(name.clone()), time_zone: None, etag: None };
         let (writer, reader) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        assert_ne!(display_name(reader).await, name, "it is in the reader's memory from here on");
         let committed = persist(writer, vec![Call::new(&driver.key, rename)], at(4)).await;
         assert_eq!(committed.value, [Ok(Answer::Desk)]);
-        let request = Request { desk: main_desk(), roots: Default::default(), dedup: None };
-        let seen = reader.transact(vec![request], |loaded| Work {
-            changed: Vec::new(),
-            events: Vec::new(),
-            answers: Vec::new(),
-            value: loaded.desks[&main_desk()].scope.as_ref().map(|scope| scope.desk.display_name.clone()),
-        });
-        assert_eq!(seen.await.expect("the store answers").value, Some(name));
+        assert_eq!(display_name(reader).await, name);
+        let read = reader.scope(&driver.key).await.expect("the store answers").expect("the desk exists");
+        assert_eq!(read.desk.display_name, name);
+    }
+}
+
+/// As a batch sees it.
+async fn display_name(store: &PostgresStore) -> Arc<str> {
+    let request = Request { desk: main_desk(), roots: Default::default(), dedup: None };
+    let seen = store.transact(vec![request], |loaded| Work {
+        changed: Vec::new(),
+        events: Vec::new(),
+        answers: Vec::new(),
+        value: loaded.desks[&main_desk()].scope.as_ref().expect("the desk exists").desk.display_name.clone(),
+    });
+    seen.await.expect("the store answers").value
+}
+
+/// Each replica names the two desks in another order; which is locked first is not up to them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_over_the_same_desks_in_another_order_do_not_wait_for_each_other_for_ever() {
+    let place = Database::empty();
+    let (one, two) = (place.open().await, place.open().await);
+    let keys = [harness::desk("default", "first"), harness::desk("default", "second")];
+    for key in &keys {
+        let mut driver = Driver::new(&one, key).await;
+        driver.create("warm-up", Channel::Chat, at(3)).await;
+    }
+    let heads = async || {
+        let mut heads = Vec::new();
+        for key in &keys {
+            heads.push(one.head(key).await.expect("the store answers").expect("the desk exists").0);
+        }
+        heads
+    };
+    let before = heads().await;
+    for round in 0..40 {
+        let calls = |replica: &str, order: [usize; 2]| {
+            let new = || Box::new(new_ticket(&format!("{replica}-{round}"), Channel::Chat));
+            order.map(|at| Call::new(&keys[at], Command::CreateTicket(new()))).to_vec()
+        };
+        let batches = [calls("one", [0, 1]), calls("two", [1, 0])];
+        let committed = at_once([&one, &two], batches, at(5)).await;
+        assert!(committed.iter().flat_map(|committed| &committed.value).all(Result::is_ok), "in round {round}");
+    }
+    for (before, after) in before.into_iter().zip(heads().await) {
+        assert_eq!((after - before) % 80, 0, "as many entries for each ticket");
+        assert!(after > before);
+    }
+    for key in &keys {
+        let entries = one.events_after(key, 0, 10_000).await.expect("the store answers");
+        assert!((1_u64..).zip(&entries).all(|(seq, entry)| entry.seq == seq));
     }
 }
 
