@@ -22,6 +22,9 @@ use crate::store::{Committed, Error, MAX_BATCH, Store};
 /// How often idle lanes and groups are looked for.
 const RETIRE_EVERY: Span = Span::from_mins(1);
 
+/// Jobs in a batch that begins beside another, at least.
+const WORTH_IT: usize = 16;
+
 /// A batch that is decided, or about to be, and not known to be committed.
 pub(super) struct UnderWay {
     jobs: Vec<Job>,
@@ -124,11 +127,12 @@ impl<S: Store, A: Availability> Writer<S, A> {
         Turn::Begin
     }
 
-    /// Whether the jobs at hand are worth a batch beside the one under way: too small a batch now makes the next too large.
+    /// Whether the jobs at hand are worth a batch beside the one under way. A batch costs much whatever is in it, and what has
+    /// begun waits for the one before: small ones side by side are slower than one after the other.
     fn begins_beside(&self) -> bool {
         let Some(batch) = &self.under_way else { return false };
         let overlap = batch.overlaps && self.jobs.iter().all(|job| job.task.overlaps());
-        overlap && self.jobs.len() >= batch.jobs.len().div_ceil(2) && !self.has_chores()
+        overlap && self.jobs.len() >= batch.jobs.len().div_ceil(2).max(WORTH_IT) && !self.has_chores()
     }
 
     /// Until there is something to do.
