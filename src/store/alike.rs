@@ -38,10 +38,6 @@ macro_rules! alike {
             reads::connectors(&mut &self.readers, desk, page).await
         }
 
-        async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {
-            reads::ticket(&mut &self.readers, desk, ticket).await
-        }
-
         async fn list_tickets(
             &self,
             desk: &DeskKey,

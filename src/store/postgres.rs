@@ -84,6 +84,10 @@ impl Store for PostgresStore {
         transact::transact(self, requests, work).await
     }
 
+    async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {
+        reads::ticket(&mut &self.readers, desk, ticket).await
+    }
+
     async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {
         let desks = BTreeSet::from([desk.clone()]);
         let version = load::desks(&self.readers, &desks).await?.versions.remove(desk);

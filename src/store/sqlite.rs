@@ -82,6 +82,14 @@ impl Store for SqliteStore {
         transact::transact(self, requests, work).await
     }
 
+    /// Every decision of a stream is drawn from its ticket, which was mostly written a moment before.
+    async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {
+        match self.cache.tickets.find(&(desk.clone(), ticket)) {
+            Some(row) => Ok(Some(row)),
+            None => reads::ticket(&mut &self.readers, desk, ticket).await,
+        }
+    }
+
     async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {
         if let Some(scope) = self.cache.scopes.find(desk) {
             return Ok(Some(scope));

@@ -233,7 +233,10 @@ impl<'s, S: Store> Driver<'s, S> {
         }
         let all =
             self.store.list_tickets(&self.key, &TicketFilter::default(), page(None, 1_000)).await.expect("answers");
-        assert_eq!(all.len(), self.model.tickets.own().len().min(1_000));
+        let mut rows: Vec<Arc<Ticket>> = self.model.tickets.own().values().cloned().collect();
+        rows.sort_by_key(|row| (row.create_time, row.id));
+        rows.truncate(1_000);
+        assert_eq!(all, rows);
         let agents = self.store.list_agents(&self.key, true, page(None, 1_000)).await.expect("the store answers");
         let rows: Vec<Arc<Agent>> = self.model.agents.own().values().cloned().collect();
         assert_eq!(agents, rows);
