@@ -13,13 +13,15 @@ use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, TenantId, Ticke
 use handoff::domain::leg::LegState;
 use handoff::domain::offer::DeclineReason;
 use handoff::domain::requirement::{Channel, Expertise};
-use handoff::domain::ticket::{Infeasibility, Ticket, TicketState};
+use handoff::domain::ticket::{CancelReason, Infeasibility, Ticket, TicketState};
 use handoff::domain::time::Time;
 use handoff::engine::{Call, Engine, Failure, Reply};
 use handoff::entropy::Entropy;
 use handoff::routing::command::{Command, NewTicket, SessionMode, Timing};
-use handoff::store::Store;
+use handoff::routing::evolve::evolve;
+use handoff::routing::workset::WorkingSet;
 use handoff::store::sqlite::SqliteStore;
+use handoff::store::{Page, Store};
 
 use crate::harness::{Folder, eventually, opened};
 
@@ -207,6 +209,49 @@ async fn an_agent_who_becomes_free_gets_what_waited_longest() {
     room.run(Command::DeclineOffer { offer, session, reason: DeclineReason::Busy }).await;
     room.until(second.id, "an offer", |ticket| pending_agent(ticket).is_some()).await;
     assert_eq!(room.ticket(third.id).await.pending_leg().map(|leg| leg.state), Some(LegState::Waiting));
+}
+
+/// More than two batches hold: they are under way side by side, each decided on what the one before it leaves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_calls_at_once_leave_the_rows_that_the_log_makes_and_nobody_idle_beside_work() {
+    let room = Room::furnished().await;
+    for nth in 0..12 {
+        room.on_duty(&format!("agent-{nth}"), 1).await;
+    }
+    let calls = (0..600).map(async |nth| {
+        let ticket = room.create(Channel::Email).await;
+        if nth % 3 == 0 {
+            let (reason, missing) = (CancelReason::Withdrawn, None);
+            room.run(Command::CancelTicket { ticket: ticket.id, reason, missing }).await;
+        }
+        ticket.id
+    });
+    let tickets = futures_util::future::join_all(calls).await;
+    let store = room.engine.store();
+    let busy = eventually("everybody has as much as fits", async || {
+        let rows = store.list_agents(&room.desk, false, Page { after: None, limit: 100 }).await.expect("the agents");
+        rows.iter().all(|agent| agent.held.get(&Channel::Email) == Some(&5)).then_some(rows)
+    })
+    .await;
+    // What is said of those who wait is decided before it returns.
+    room.engine.stop().await;
+    let entries = store.events_after(&room.desk, 0, 10_000).await.expect("the log");
+    let mut folded = WorkingSet::empty(room.desk.clone());
+    for (seq, entry) in (1_u64..).zip(&entries) {
+        assert_eq!(entry.seq, seq);
+        evolve(&mut folded, &entry.event);
+    }
+    for agent in busy {
+        assert_eq!(folded.agents.get(&agent.id), Some(&agent));
+    }
+    let mut offered = 0;
+    for (nth, id) in tickets.into_iter().enumerate() {
+        let row = room.ticket(id).await;
+        assert_eq!(folded.tickets.get(&id), Some(&row));
+        assert_eq!(row.state == TicketState::Cancelled, nth % 3 == 0);
+        offered += usize::from(pending_agent(&row).is_some());
+    }
+    assert_eq!(offered, 60);
 }
 
 #[tokio::test(flavor = "multi_thread")]
