@@ -192,7 +192,7 @@ pub enum Advanced {
 pub struct Lapsed {
     /// Newly without a heartbeat for [`SUSPECT_AFTER`].
     pub suspect: Vec<AgentNo>,
-    /// Without a heartbeat for [`LOST_AFTER`]; named once, with the session epoch.
+    /// Without a heartbeat for [`LOST_AFTER`], with the session epoch.
     pub lost: Vec<(AgentNo, u64)>,
 }
 
@@ -285,7 +285,8 @@ pub trait Availability: Send + Sync + 'static {
         now: Time,
     ) -> impl Future<Output = Result<(Vec<bool>, Vec<Reservation>), Error>> + Send;
 
-    /// Sweeps the leases of all desks; names those that newly lapsed, each once, by number. A desk whose last sweep was longer
+    /// Sweeps the leases of all desks; names by number whoever newly is suspect, and whoever is lost, again with every sweep until
+    /// the log ends the session: the one who was told may be gone. A desk whose last sweep was longer
     /// than [`SWEEP_GAP`] ago, or that was not swept since its flip, lapses nobody: all leases start anew, suspect sessions
     /// staying suspect until they beat.
     fn lost(&self, now: Time) -> impl Future<Output = Result<Vec<(DeskKey, Lapsed)>, Error>> + Send;

@@ -12,6 +12,7 @@ mod handle;
 mod past;
 mod rebuild;
 mod tables;
+mod tailer;
 mod task;
 mod timers;
 mod turns;
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 use crate::availability::{Ask, Availability, Reservation, rows};
 use crate::clock::Clock;
 use crate::domain::event::Actor;
-use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
+use crate::domain::id::{AgentId, ConnectorId, DeskKey};
 use crate::domain::time::{Span, Time};
 use crate::entropy::Entropy;
 use crate::routing::command::{Command, NewTicket};
@@ -39,7 +40,7 @@ use crate::shutdown::{Shutdown, Trigger, switch};
 use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
-use doubts::LostViews;
+use doubts::Reports;
 use writer::{Job, Writer};
 
 pub use handle::{Lease, Waiting};
@@ -71,10 +72,8 @@ struct Inner<S, A> {
     desks: RwLock<BTreeMap<DeskKey, DeskState>>,
     /// Agents whose session has had no heartbeat for a while.
     suspects: Mutex<BTreeSet<(DeskKey, AgentId)>>,
-    /// Sessions that the index named lost and the log has not ended yet, with their epochs.
-    lost: Mutex<BTreeMap<(DeskKey, AgentNo), u64>>,
-    /// Views that the index was found not to have any more; the writer builds them again.
-    lost_views: LostViews,
+    /// For the writer to look into.
+    reports: Reports,
     /// Acknowledgements that are not saved yet.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
     /// Held while they are saved.
@@ -139,8 +138,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             queue: Mutex::new(Some(sender)),
             desks: RwLock::default(),
             suspects: Mutex::default(),
-            lost: Mutex::default(),
-            lost_views: LostViews::default(),
+            reports: Reports::default(),
             acks: Mutex::default(),
             saving_acks: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),
@@ -162,6 +160,10 @@ impl<S: Store, A: Availability> Engine<S, A> {
         tasks.spawn(timers::every(i, s, rest, timers::sweep));
         let (i, s, rest) = again(timers::PRESENCE);
         tasks.spawn(timers::every(i, s, rest, timers::presence));
+        if inner.store.is_shared() {
+            let (i, s, rest) = again(timers::LOOKOUT);
+            tasks.spawn(timers::every(i, s, rest, timers::lookout));
+        }
         let (i, s, rest) = again(timers::RETENTION);
         tasks.spawn(timers::every(i, s, rest, timers::retention));
         tasks.spawn(timers::acknowledgements(inner.clone(), shutdown));
@@ -215,10 +217,6 @@ impl<S: Store, A: Availability> Inner<S, A> {
 
     fn suspects(&self) -> MutexGuard<'_, BTreeSet<(DeskKey, AgentId)>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lost(&self) -> MutexGuard<'_, BTreeMap<(DeskKey, AgentNo), u64>> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whom a reservation holds.

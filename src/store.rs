@@ -16,7 +16,7 @@ pub mod sqlite;
 mod statements;
 mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -71,6 +71,8 @@ pub struct Loaded {
     /// Every desk named in the batch, in order of key, with the rows that its requests work on and the legs that wait in the
     /// queues they asked for. `scope: None`: there is no such desk.
     pub desks: BTreeMap<DeskKey, WorkingSet<'static>>,
+    /// The logs' heads. Others may append meanwhile, but not to the log of a desk whose scope a request takes for itself.
+    pub heads: BTreeMap<DeskKey, u64>,
     /// For each request, the answer stored under its key.
     pub answers: Vec<Option<StoredAnswer>>,
     /// The store's time, read under the locks. Deadlines are compared with nothing else.
@@ -224,8 +226,21 @@ pub trait Store: Send + Sync + 'static {
     fn all_desks(&self) -> impl Future<Output = Result<Vec<DeskKey>, Error>> + Send;
     /// The log's head and the view epoch.
     fn head(&self, desk: &DeskKey) -> impl Future<Output = Result<Option<(u64, u64)>, Error>> + Send;
-    /// Raises the epoch for a rebuild and returns it.
-    fn next_epoch(&self, desk: &DeskKey) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// The log's head and the view epoch of every desk.
+    fn heads(&self) -> impl Future<Output = Result<Vec<(DeskKey, u64, u64)>, Error>> + Send;
+    /// Raises the epoch for a rebuild that nobody else begins before `until`, and returns it. `None`: it is not `known` any more,
+    /// or somebody who began later than `now` allows is at it.
+    fn next_epoch(
+        &self,
+        desk: &DeskKey,
+        known: u64,
+        now: Time,
+        until: Time,
+    ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
+    /// The rebuild under this epoch is over: another may begin.
+    fn end_rebuild(&self, desk: &DeskKey, epoch: u64) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Whether other processes write here too.
+    fn is_shared(&self) -> bool;
 
     fn get_agent(
         &self,
@@ -244,6 +259,19 @@ pub trait Store: Send + Sync + 'static {
         desk: &DeskKey,
         page: Page<ConnectorId>,
     ) -> impl Future<Output = Result<Vec<Arc<Connector>>, Error>> + Send;
+
+    /// Those of them that exist, in no order; deleted ones too.
+    fn agents(
+        &self,
+        desk: &DeskKey,
+        agents: &BTreeSet<AgentId>,
+    ) -> impl Future<Output = Result<Vec<Arc<Agent>>, Error>> + Send;
+    /// Those of them that exist, whole, in no order.
+    fn tickets(
+        &self,
+        desk: &DeskKey,
+        tickets: &BTreeSet<TicketId>,
+    ) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
 
     /// With legs, offers and content.
     fn get_ticket(
@@ -334,6 +362,19 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Subscription, Error>> + Send;
     /// Saves positions; one that is lower than the stored one is ignored.
     fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Says that connectors are attended until then, each by the subscription of this generation. Answers those whose
+    /// generation is still the newest.
+    fn renew_leases(
+        &self,
+        seats: Vec<(DeskKey, ConnectorId, u64)>,
+        until: Time,
+    ) -> impl Future<Output = Result<BTreeSet<(DeskKey, ConnectorId)>, Error>> + Send;
+    /// Connectors that are attended until later than `after`.
+    fn attended(
+        &self,
+        after: Time,
+    ) -> impl Future<Output = Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error>> + Send;
 
     /// `None`: there is no such revision; revision 0, the built-in policy, has none either.
     fn policy(&self, desk: &DeskKey, revision: u32) -> impl Future<Output = Result<Option<PolicyRow>, Error>> + Send;

@@ -35,7 +35,7 @@ pub struct MemoryIndex {
     desks: Mutex<BTreeMap<DeskKey, Desk>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Desk {
     /// The highest epoch begun.
     epoch: u64,
@@ -46,6 +46,7 @@ struct Desk {
     tick: Option<Time>,
 }
 
+#[derive(Clone)]
 struct Loading {
     token: u128,
     pages: u32,
@@ -61,6 +62,14 @@ impl Default for MemoryIndex {
 impl MemoryIndex {
     pub fn new(reservation: Span) -> MemoryIndex {
         MemoryIndex { reservation, desks: Mutex::default() }
+    }
+
+    /// All of it as it is now, and from here on for itself.
+    ///
+    /// # Errors
+    /// When a call panicked.
+    pub fn copy(&self) -> Result<MemoryIndex, Error> {
+        Ok(MemoryIndex { reservation: self.reservation, desks: Mutex::new(self.lock()?.clone()) })
     }
 
     /// Everything the desk's view holds, in one order; `None` while there is none.

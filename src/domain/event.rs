@@ -3,6 +3,7 @@
 //! An event carries all that its effect needs (deadlines included), so that folding a ticket's events from nothing gives its
 //! stored rows, whatever the policy says by then. Customer text rides along in memory (`content`), and is not logged.
 
+mod named;
 mod payload;
 
 use std::sync::Arc;

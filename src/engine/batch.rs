@@ -12,7 +12,7 @@ use super::task::Task;
 use crate::availability::Reservation;
 use crate::domain::agent::Agent;
 use crate::domain::desk::LaneKey;
-use crate::domain::event::{Actor, Body, Event};
+use crate::domain::event::{Actor, Event};
 use crate::domain::id::{AgentNo, DeskKey, LegId, TicketId};
 use crate::domain::leg::LegState;
 use crate::domain::requirement::Expertise;
@@ -121,6 +121,12 @@ impl<'a> Batch<'a, '_> {
     }
 
     fn own(&mut self, desk: &DeskKey, command: &Command) -> Verdict {
+        if let Command::Retire { .. } = command
+            && self.loaded.heads.get(desk).copied() != self.states.get(desk).map(|state| state.head)
+        {
+            // Somebody may use by now what nobody used as far as memory knows.
+            return Verdict::Rejected(Reject::Stale);
+        }
         let Command::Diagnose { leg, leg_ver, .. } = command else {
             return self.decide(desk, command, &Actor::System);
         };
@@ -278,9 +284,8 @@ impl<'a> Batch<'a, '_> {
             self.decided.changes.insert(desk.clone(), change);
         }
         for (desk, event) in &self.events {
-            let rows = &self.layers[desk];
-            let change = self.decided.changes.entry(desk.clone()).or_default();
-            note(change, rows, event);
+            let ticket = event.ticket.and_then(|id| self.layers[desk].tickets.get(&id));
+            self.decided.changes.entry(desk.clone()).or_default().note(event, ticket.map(Arc::as_ref));
         }
         Work {
             changed: self.layers.into_values().collect(),
@@ -288,26 +293,6 @@ impl<'a> Batch<'a, '_> {
             answers: self.answers.into_iter().collect(),
             value: self.decided,
         }
-    }
-}
-
-/// What an event means to the desk beyond its rows.
-fn note(change: &mut DeskChange, rows: &WorkingSet<'_>, event: &Event) {
-    match &event.body {
-        Body::LaneAdded { .. } | Body::LaneRetired { .. } | Body::GroupAdded { .. } | Body::GroupRetired { .. } => {
-            change.tables = true;
-        }
-        Body::ConnectorCreated { connector } => change.connectors.push(connector.id.clone()),
-        Body::ConnectorDeleted { connector }
-        | Body::ConnectorAway { connector }
-        | Body::ConnectorBack { connector } => {
-            change.connectors.push(connector.clone());
-        }
-        Body::Accepted { .. } | Body::Placed { .. } => {
-            let queue = event.ticket.and_then(|id| rows.tickets.get(&id)).map(|ticket| ticket.queue.clone());
-            change.hand_outs.extend(queue);
-        }
-        _ => {}
     }
 }
 

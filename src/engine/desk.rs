@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::past::Past;
 use crate::availability::{Change, rows};
 use crate::domain::agent::Agent;
+use crate::domain::connector::Connector;
+use crate::domain::event::{Body, Event};
 use crate::domain::id::{AgentId, ConnectorId, LaneNo, LegId, QueueId};
 use crate::domain::leg::Leg;
 use crate::domain::ticket::{Infeasibility, Ticket};
@@ -21,24 +23,43 @@ const HAND_OUTS_KEPT: usize = 4_096;
 /// A lane or a group that nothing uses for this long is retired.
 const IDLE_BEFORE_RETIRED: Span = Span::from_mins(10);
 
-/// A row before and after a commit.
+/// A row after a commit, and before it.
 #[derive(Clone, Debug)]
 pub(super) struct Moved {
+    /// `None`: it was created, or nobody knows.
     pub before: Option<Arc<Ticket>>,
     pub after: Arc<Ticket>,
 }
 
-/// What one commit did to a desk's rows.
+/// What a part of the log did to a desk's rows.
 #[derive(Debug, Default)]
 pub(super) struct DeskChange {
     pub tickets: Vec<Moved>,
     pub agents: Vec<Arc<Agent>>,
     /// Queues from which somebody was given work.
     pub hand_outs: Vec<QueueId>,
-    /// Lanes or groups came or went.
-    pub tables: bool,
+    /// Lanes and groups that came or went.
+    pub tables: TableChange,
     /// Connectors that came, went away or came back.
     pub connectors: Vec<ConnectorId>,
+}
+
+impl DeskChange {
+    /// What an event means to the desk beyond its rows.
+    pub fn note(&mut self, event: &Event, ticket: Option<&Ticket>) {
+        match &event.body {
+            Body::ConnectorCreated { connector } => self.connectors.push(connector.id.clone()),
+            Body::ConnectorDeleted { connector }
+            | Body::ConnectorAway { connector }
+            | Body::ConnectorBack { connector } => {
+                self.connectors.push(connector.clone());
+            }
+            Body::Accepted { .. } | Body::Placed { .. } => {
+                self.hand_outs.extend(ticket.map(|ticket| ticket.queue.clone()));
+            }
+            body => self.tables.note(body),
+        }
+    }
 }
 
 /// What follows from a commit for the index and for the log.
@@ -60,6 +81,8 @@ pub(super) struct DeskState {
     pub waiters: Waiters,
     /// The agents before the latest commits.
     pub past: Past,
+    /// Open legs with their lanes, and how many each lane has.
+    lane_of: BTreeMap<LegId, LaneNo>,
     open_legs: BTreeMap<LaneNo, u32>,
     /// Since when nothing uses a lane, or a group.
     idle_lanes: BTreeMap<LaneNo, Time>,
@@ -76,6 +99,7 @@ impl DeskState {
             roster: Roster::default(),
             waiters: Waiters::default(),
             past: Past::default(),
+            lane_of: BTreeMap::new(),
             open_legs: BTreeMap::new(),
             idle_lanes: BTreeMap::new(),
             idle_groups: BTreeMap::new(),
@@ -83,14 +107,15 @@ impl DeskState {
         }
     }
 
-    /// Takes in a commit.
+    /// Takes in a part of the log up to `head`, with rows of then or later. One that is known already changes nothing.
     pub fn follow(&mut self, changed: DeskChange, scope: Option<Scope>, head: u64, now: Time) -> Followed {
         let limits_before = self.scope.limits.clone();
         self.scope = scope.unwrap_or_else(|| self.scope.clone());
-        self.head = head;
+        self.head = self.head.max(head);
         let mut followed = Followed::default();
-        if changed.tables {
-            self.follow_tables(&mut followed.change);
+        let tables = !changed.tables.is_empty();
+        if tables {
+            self.follow_tables(changed.tables, &mut followed.change);
             followed.relane = limits_before != self.scope.limits;
         }
         for connector in changed.connectors {
@@ -98,21 +123,21 @@ impl DeskState {
             followed.to_diagnose.extend(self.waiters.of_connector(&connector));
             followed.change.connectors.push((connector, away));
         }
-        let mut regrouped = changed.tables;
+        let mut regrouped = tables;
         for agent in changed.agents {
             followed.change.agents.push(rows::of_agent(&agent));
-            let before = self.roster.agent(agent.number).cloned();
+            let before = self.roster.agent(agent.number).filter(|before| before.ver != agent.ver).cloned();
             let belongs = |row: &Agent| (row.group, row.deleted);
-            regrouped |= before.as_deref().map(belongs) != Some(belongs(&agent));
+            regrouped |= self.roster.agent(agent.number).map(|row| belongs(row)) != Some(belongs(&agent));
             if let Some(before) = before {
-                self.past.keep(head, before);
+                self.past.keep(self.head, before);
             }
             for lane in self.roster.put(agent) {
                 followed.to_diagnose.extend(self.waiters.of_lane(lane));
             }
         }
         if regrouped {
-            self.past.forget(head);
+            self.past.forget(self.head);
         }
         for moved in &changed.tickets {
             self.follow_ticket(moved, &mut followed, now);
@@ -129,9 +154,10 @@ impl DeskState {
         followed
     }
 
-    fn follow_tables(&mut self, change: &mut Change) {
-        let TableChange { pairs, retired_lanes, retired_groups } = self.roster.set_tables(&self.scope.desk);
+    fn follow_tables(&mut self, tables: TableChange, change: &mut Change) {
+        let pairs = self.roster.set_tables(&self.scope.desk, &tables);
         change.serves = pairs.into_iter().map(rows::of_pair).collect();
+        let TableChange { retired_lanes, retired_groups, .. } = tables;
         for lane in &retired_lanes {
             self.open_legs.remove(lane);
             self.idle_lanes.remove(lane);
@@ -139,8 +165,8 @@ impl DeskState {
         for group in &retired_groups {
             self.idle_groups.remove(group);
         }
-        change.retired_lanes = retired_lanes;
-        change.retired_groups = retired_groups;
+        change.retired_lanes = retired_lanes.into_iter().collect();
+        change.retired_groups = retired_groups.into_iter().collect();
     }
 
     fn follow_ticket(&mut self, moved: &Moved, followed: &mut Followed, now: Time) {
@@ -148,19 +174,19 @@ impl DeskState {
         let known = |n: u8| moved.before.as_ref().and_then(|before| before.leg(n));
         let same_place = moved.before.as_ref().is_some_and(|before| before.band == ticket.band);
         for leg in &ticket.legs {
-            let before = known(leg.n);
-            let was_open = before.is_some_and(|before| before.state.is_open());
-            if !was_open && !leg.state.is_open() && before.is_some() {
-                continue;
-            }
-            self.count_lane(before, leg, now);
             let id = LegId { ticket: ticket.id, leg: leg.n };
-            match Waiter::of(&self.roster, ticket, leg) {
-                Some(waiter) => {
-                    self.waiters.put(id, waiter);
-                    followed.to_diagnose.push(id);
+            let before = known(leg.n);
+            if leg.state.is_open() || self.lane_of.contains_key(&id) {
+                self.count_lane(id, leg, now);
+                match Waiter::of(&self.roster, ticket, leg) {
+                    Some(waiter) => {
+                        self.waiters.put(id, waiter);
+                        followed.to_diagnose.push(id);
+                    }
+                    None => self.waiters.remove(id),
                 }
-                None => self.waiters.remove(id),
+            } else if before.is_some_and(|before| !before.state.is_open()) {
+                continue;
             }
             if !same_place || before.is_none_or(|before| before.ver != leg.ver) {
                 let number = |agent: &AgentId| self.roster.find(agent).map(|agent| agent.number);
@@ -169,9 +195,12 @@ impl DeskState {
         }
     }
 
-    fn count_lane(&mut self, before: Option<&Leg>, after: &Leg, now: Time) {
-        let counted = |leg: &Leg| leg.state.is_open().then_some(leg.lane);
-        let (was, is) = (before.and_then(counted), counted(after));
+    fn count_lane(&mut self, id: LegId, leg: &Leg, now: Time) {
+        let is = leg.state.is_open().then_some(leg.lane);
+        let was = match is {
+            Some(lane) => self.lane_of.insert(id, lane),
+            None => self.lane_of.remove(&id),
+        };
         if was == is {
             return;
         }
@@ -190,30 +219,37 @@ impl DeskState {
         }
     }
 
-    /// Everything there is, for a view that is built from nothing; tickets come in pages through [`DeskState::load_page`].
-    pub fn load(&mut self, agents: Vec<Arc<Agent>>) -> Change {
-        self.roster = Roster::default();
-        self.waiters = Waiters::default();
-        self.past.forget(self.head);
-        self.open_legs.clear();
-        let mut change = Change::default();
-        self.follow_tables(&mut change);
-        for agent in agents {
-            change.agents.push(rows::of_agent(&agent));
-            self.roster.put(agent);
-        }
-        let away = |row: &crate::domain::connector::Connector| row.away || row.deleted;
-        change.connectors = self.scope.connectors.values().map(|row| (row.id.clone(), away(row))).collect();
-        change
+    /// Takes in all agents; open tickets come in pages through [`DeskState::load_page`].
+    pub fn load(&mut self, agents: Vec<Arc<Agent>>) {
+        self.roster.set_tables(&self.scope.desk, &TableChange::default());
+        agents.into_iter().for_each(|agent| drop(self.roster.put(agent)));
     }
 
-    pub fn load_page(&mut self, tickets: &[Arc<Ticket>], now: Time) -> Followed {
+    /// Takes in a page of open tickets. Answers what waits.
+    pub fn load_page(&mut self, tickets: Vec<Arc<Ticket>>, now: Time) -> Vec<LegId> {
         let mut followed = Followed::default();
-        for ticket in tickets {
-            self.follow_ticket(&Moved { before: None, after: ticket.clone() }, &mut followed, now);
+        for after in tickets {
+            self.follow_ticket(&Moved { before: None, after }, &mut followed, now);
         }
-        followed.change.legs.retain(|leg| leg.place != crate::availability::Place::Closed);
-        followed
+        followed.to_diagnose
+    }
+
+    /// What a view that is built from nothing is told first: who serves what, who is there, which connectors are away.
+    pub fn ground(&self) -> Change {
+        let away = |row: &Connector| row.away || row.deleted;
+        Change {
+            serves: self.roster.pairs().map(rows::of_pair).collect(),
+            agents: self.roster.agents().map(|agent| rows::of_agent(agent)).collect(),
+            connectors: self.scope.connectors.values().map(|row| (row.id.clone(), away(row))).collect(),
+            ..Change::default()
+        }
+    }
+
+    /// Open legs of tickets as the index sees them.
+    pub fn views(&self, tickets: &[Arc<Ticket>]) -> Change {
+        let number = |agent: &AgentId| self.roster.find(agent).map(|agent| agent.number);
+        let legs = tickets.iter().flat_map(|ticket| ticket.open_legs().map(move |leg| (ticket, leg)));
+        Change { legs: legs.map(|(ticket, leg)| rows::of_leg(number, ticket, leg)).collect(), ..Change::default() }
     }
 
     /// Queues of the policy in force that have an upper bound.

@@ -1,4 +1,5 @@
-//! What the writer is not sure of: whether a commit that failed was carried out, and whether the index has its view still.
+//! What the writer is not sure of: whether the log is ahead of memory or of the index (a commit that failed may have been carried
+//! out, another replica may have committed), and whether the index has its view still.
 //!
 //! A doubt is looked into when it arises and then now and again until it is dispelled, also when nobody calls: a leg that waits
 //! in a desk of which memory is behind would wait for the next commit there, however long that takes.
@@ -17,9 +18,9 @@ use crate::store::Store;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doubt {
-    /// The log may be ahead of memory.
+    /// The log may be ahead of memory, or of the index.
     Head,
-    /// The view is lost, or only half built.
+    /// There is no view of the epoch that is known.
     View,
 }
 
@@ -42,12 +43,15 @@ impl Doubts {
         self.next = Duration::ZERO;
     }
 
-    pub fn dispel(&mut self, desk: &DeskKey) {
-        self.desks.remove(desk);
+    /// Another doubt stays.
+    pub fn dispel(&mut self, desk: &DeskKey, doubt: Doubt) {
+        if self.of(desk) == Some(doubt) {
+            self.desks.remove(desk);
+        }
     }
 
-    pub fn of(&self, desk: &DeskKey) -> bool {
-        self.desks.get(desk) == Some(&Doubt::View)
+    pub fn of(&self, desk: &DeskKey) -> Option<Doubt> {
+        self.desks.get(desk).copied()
     }
 
     pub fn any(&self) -> bool {
@@ -60,17 +64,17 @@ impl Doubts {
     }
 }
 
-/// Desks whose view somebody beside the writer found lost.
+/// What somebody beside the writer found doubtful.
 #[derive(Debug, Default)]
-pub(super) struct LostViews {
-    /// With the epoch that was not found.
-    desks: Mutex<BTreeMap<DeskKey, u64>>,
+pub(super) struct Reports {
+    /// With the epoch that was known.
+    desks: Mutex<BTreeMap<DeskKey, (Doubt, u64)>>,
     news: Notify,
 }
 
-impl LostViews {
-    pub fn report(&self, desk: &DeskKey, epoch: u64) {
-        self.lock().insert(desk.clone(), epoch);
+impl Reports {
+    pub fn report(&self, desk: &DeskKey, doubt: Doubt, epoch: u64) {
+        self.lock().insert(desk.clone(), (doubt, epoch));
         self.news.notify_one();
     }
 
@@ -82,11 +86,11 @@ impl LostViews {
         !self.lock().is_empty()
     }
 
-    fn take(&self) -> BTreeMap<DeskKey, u64> {
+    fn take(&self) -> BTreeMap<DeskKey, (Doubt, u64)> {
         std::mem::take(&mut *self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, u64>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, (Doubt, u64)>> {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -94,10 +98,11 @@ impl LostViews {
 impl<S: Store, A: Availability> Writer<S, A> {
     /// Looks into what is in doubt, if it is time.
     pub(super) async fn dispel_doubts(&mut self) {
-        for (desk, epoch) in self.inner.lost_views.take() {
-            // One of another epoch was built meanwhile.
-            if self.inner.with_desk(&desk, |state| state.epoch) == Some(epoch) {
-                self.doubts.raise(desk, Doubt::View);
+        for (desk, (doubt, epoch)) in self.inner.reports.take() {
+            // A view of another epoch was found meanwhile.
+            let old = doubt == Doubt::View && self.inner.with_desk(&desk, |state| state.epoch) != Some(epoch);
+            if !old {
+                self.doubts.raise_now(desk, doubt);
             }
         }
         let uptime = self.inner.clock.uptime();
@@ -106,25 +111,9 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
         self.doubts.next = uptime + BETWEEN_TRIES;
         for (desk, doubt) in self.doubts.desks.clone() {
-            if doubt == Doubt::View || self.is_behind(&desk).await {
-                self.rebuild(&desk).await;
-            }
-        }
-    }
-
-    async fn is_behind(&mut self, desk: &DeskKey) -> bool {
-        match self.inner.store.head(desk).await {
-            Ok(found) => {
-                let known = self.inner.with_desk(desk, |state| state.head);
-                let behind = found.map(|(head, _)| head) != known;
-                if !behind {
-                    self.doubts.dispel(desk);
-                }
-                behind
-            }
-            Err(error) => {
-                tracing::warn!(desk = %desk.desk, error = &error as &dyn std::error::Error, "the log's head could not be read");
-                false
+            match doubt {
+                Doubt::Head => self.catch_up(&desk).await,
+                Doubt::View => self.rebuild(&desk).await,
             }
         }
     }

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Outcome;
 use super::call::{Call, Failure, Reply};
+use super::doubts::Doubt;
 use super::task::Task;
 use super::writer::{self, Job};
 use super::{Engine, Inner};
@@ -107,7 +108,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
         let beaten = inner.index.beat(desk, epoch, &known, inner.clock.now()).await;
         let (renewed, reservations) = beaten.map_err(|error| {
             if matches!(error, availability::Error::WrongEpoch { .. }) {
-                inner.lost_views.report(desk, epoch);
+                inner.reports.report(desk, Doubt::View, epoch);
             }
             Failure::StoreAway { retry_after: writer::RETRY_AFTER }
         })?;

@@ -1,91 +1,109 @@
-//! Building the availability view of a desk from the log's rows: at a start, for a new desk, and when the index lost it.
+//! Bringing a desk into memory, and building its availability view from nothing: for a new desk, at a start of the embedded
+//! index, and when the index lost its view.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Inner;
 use super::call::Failure;
-use super::desk::{DeskState, Followed};
-use crate::availability::{self, Availability, Change, PAGE, Reservation};
+use super::desk::DeskState;
+use super::doubts::Doubt;
+use super::writer::Writer;
+use crate::availability::{self, Availability, Change, PAGE};
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, DeskKey, LegId, TicketId};
+use crate::domain::ticket::Ticket;
+use crate::domain::time::{Span, Time};
 use crate::store::{Page, Store};
 
-/// A refused rebuild begins again with a new epoch, this often.
-const TRIES: u32 = 50;
 pub(super) const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+/// How long nobody else begins to rebuild a view. Whoever dies over it leaves it to the others after this time.
+const LOADER_LEASE: Span = Span::from_secs(30);
 const ROWS: u32 = 1_000;
 
-/// What a rebuilt view brings.
-#[derive(Debug, Default)]
-pub(super) struct Rebuilt {
-    pub reservations: Vec<Reservation>,
-    pub to_diagnose: Vec<LegId>,
-}
-
 impl<S: Store, A: Availability> Inner<S, A> {
-    /// Rebuilds until it is done: at the start nothing else can be done before.
-    pub(super) async fn rebuild(&self, desk: &DeskKey) -> Result<Rebuilt, Failure> {
-        let mut tries = 0;
+    /// Reads a desk into memory. `None`: there is no such desk; else what waits in it.
+    pub(super) async fn read_desk(&self, desk: &DeskKey) -> Result<Option<Vec<LegId>>, Failure> {
+        let store = |error| Failure::of_store(&error);
+        // The head first: what the rows say is then as old as it, or newer, and what is newer is read again.
+        let Some((head, epoch)) = self.store.head(desk).await.map_err(store)? else { return Ok(None) };
+        let Some(scope) = self.store.scope(desk).await.map_err(store)? else { return Ok(None) };
+        let now = self.clock.now();
+        let mut state = DeskState::new(scope, head, epoch);
+        state.load(self.every_agent(desk).await?);
+        let mut waiting = Vec::new();
+        let mut after = None;
         loop {
-            tries += 1;
-            match self.rebuild_once(desk).await {
-                Ok(rebuilt) => return Ok(rebuilt),
-                Err(failure) if tries == TRIES => return Err(failure),
-                Err(failure) => {
-                    tracing::warn!(desk = %desk.desk, %failure, tries, "rebuilding the availability view again");
-                    self.clock.real_sleep(BETWEEN_TRIES).await;
-                }
-            }
+            let tickets = self.open_tickets(desk, after).await?;
+            let Some(last) = tickets.last() else { break };
+            after = Some(last.id);
+            waiting.extend(state.load_page(tickets, now));
         }
+        self.desks_mut().insert(desk.clone(), state);
+        self.hub.publish(desk, [], head);
+        Ok(Some(waiting))
     }
 
-    /// Builds a desk's memory and its view from what is stored. Called by the writer alone, so nothing is committed meanwhile.
-    pub(super) async fn rebuild_once(&self, desk: &DeskKey) -> Result<Rebuilt, Failure> {
+    /// Builds a view of a new epoch out of memory and the open tickets. It stands where memory stood at the beginning, and nothing
+    /// is matched in it before it is where the log is now. Errs when somebody else is at it.
+    async fn build_view(&self, desk: &DeskKey, known: u64) -> Result<u64, Failure> {
         let store = |error| Failure::of_store(&error);
-        let Some(scope) = self.store.scope(desk).await.map_err(store)? else { return Ok(Rebuilt::default()) };
-        let epoch = self.store.next_epoch(desk).await.map_err(store)?;
+        let now = self.clock.now();
+        let (free_at, until) =
+            if self.store.is_shared() { (now, now + LOADER_LEASE) } else { (Time(i64::MAX), Time(0)) };
+        let epoch = self.store.next_epoch(desk, known, free_at, until).await.map_err(store)?;
+        let Some(epoch) = epoch else {
+            tracing::info!(desk = %desk.desk, known, "another replica builds the availability view");
+            return Err(Failure::StoreAway { retry_after: BETWEEN_TRIES });
+        };
+        let built = self.build_epoch(desk, epoch).await;
+        if built.is_err() {
+            // Else everybody waits until the lease is over.
+            self.end_rebuild(desk, epoch).await;
+        }
+        built.map(|()| epoch)
+    }
+
+    async fn build_epoch(&self, desk: &DeskKey, epoch: u64) -> Result<(), Failure> {
         let token = self.entropy.uuid().as_u128();
         let now = self.clock.now();
         self.index.begin(desk, epoch, token, now).await.map_err(index)?;
-        let (head, _) = self.store.head(desk).await.map_err(store)?.unwrap_or((0, 0));
-        let agents = self.every_agent(desk).await?;
-        let first = {
-            let mut desks = self.desks_mut();
-            let state = desks.entry(desk.clone()).or_insert_with(|| DeskState::new(scope.clone(), head, epoch));
-            state.scope = scope;
-            state.head = head;
+        let ground = self.with_desk_mut(desk, |state| {
             state.epoch = epoch;
-            state.load(agents)
-        };
+            (state.head, state.ground())
+        });
+        let Some((cursor, ground)) = ground else { return Err(Failure::Internal) };
         let mut pages = 0;
-        for change in split(first) {
+        for change in split(ground) {
             self.index.load(desk, token, pages, change, now).await.map_err(index)?;
             pages += 1;
         }
-        let mut rebuilt = Rebuilt::default();
-        let mut after: Option<TicketId> = None;
+        let mut after = None;
         loop {
-            let page = Page { after, limit: PAGE as u32 };
-            let tickets = self.store.open_tickets(desk, page).await.map_err(store)?;
+            let tickets = self.open_tickets(desk, after).await?;
             let Some(last) = tickets.last() else { break };
             after = Some(last.id);
-            let Followed { change, to_diagnose, .. } =
-                self.with_desk_mut(desk, |state| state.load_page(&tickets, now)).unwrap_or_default();
-            rebuilt.to_diagnose.extend(to_diagnose);
+            let change = self.with_desk(desk, |state| state.views(&tickets)).unwrap_or_default();
             self.index.load(desk, token, pages, change, now).await.map_err(index)?;
             pages += 1;
         }
-        self.index.flip(desk, token, pages, head, head).await.map_err(index)?;
-        loop {
-            let (reservations, done) = self.index.rematch(desk, epoch, now).await.map_err(index)?;
-            rebuilt.reservations.extend(reservations);
-            if done {
-                break;
-            }
+        let head = self.store.head(desk).await.map_err(|error| Failure::of_store(&error))?;
+        let head = head.map_or(cursor, |(head, _)| head);
+        self.index.flip(desk, token, pages, cursor, head).await.map_err(index)
+    }
+
+    async fn end_rebuild(&self, desk: &DeskKey, epoch: u64) {
+        if let Err(error) = self.store.end_rebuild(desk, epoch).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the next rebuild has to wait for this one's lease"
+            );
         }
-        self.hub.publish(desk, [], head);
-        Ok(rebuilt)
+    }
+
+    async fn open_tickets(&self, desk: &DeskKey, after: Option<TicketId>) -> Result<Vec<Arc<Ticket>>, Failure> {
+        let page = Page { after, limit: PAGE as u32 };
+        self.store.open_tickets(desk, page).await.map_err(|error| Failure::of_store(&error))
     }
 
     async fn every_agent(&self, desk: &DeskKey) -> Result<Vec<Arc<Agent>>, Failure> {
@@ -103,22 +121,86 @@ impl<S: Store, A: Availability> Inner<S, A> {
     }
 }
 
-/// The first page of a view in pages of a bounded size: who serves what before who is there.
-fn split(mut change: Change) -> Vec<Change> {
-    let mut pages = Vec::new();
-    while change.serves.len() > PAGE {
-        let rest = change.serves.split_off(PAGE);
-        let serves = std::mem::replace(&mut change.serves, rest);
-        pages.push(Change { serves, ..Change::default() });
+impl<S: Store, A: Availability> Writer<S, A> {
+    /// Brings every desk into memory, and sees that the index has them.
+    ///
+    /// # Errors
+    /// When the store cannot be read. An index that does not answer is waited for while calls go on.
+    pub async fn load(&mut self) -> Result<(), Failure> {
+        let desks = self.inner.store.all_desks().await.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the desks could not be loaded");
+            Failure::of_store(&error)
+        })?;
+        for desk in desks {
+            let waiting = self.inner.read_desk(&desk).await?;
+            self.catch_up(&desk).await;
+            self.look_into_lost_view(&desk).await;
+            self.diagnose(&desk, waiting.unwrap_or_default());
+        }
+        Ok(())
     }
-    while change.agents.len() > PAGE {
-        let agents = change.agents.split_off(change.agents.len() - PAGE);
-        pages.push(Change { agents, ..Change::default() });
+
+    /// Brings a desk into memory that is new, or that has to be read anew.
+    pub(super) async fn bring_in(&mut self, desk: &DeskKey) {
+        match self.inner.read_desk(desk).await {
+            Ok(Some(waiting)) => {
+                Box::pin(self.catch_up(desk)).await;
+                self.look_into_lost_view(desk).await;
+                self.diagnose(desk, waiting);
+            }
+            Ok(None) => self.doubts.dispel(desk, Doubt::Head),
+            Err(failure) => {
+                tracing::error!(desk = %desk.desk, %failure, "the desk could not be read");
+                self.doubts.raise(desk.clone(), Doubt::Head);
+            }
+        }
     }
-    pages.push(change);
-    // The last remainder holds what is left of the tables and the connectors: agents must not come before their tables.
-    pages.sort_by_key(|page| page.serves.is_empty());
-    pages
+
+    /// At once, and not when doubts are looked into next.
+    async fn look_into_lost_view(&mut self, desk: &DeskKey) {
+        if self.doubts.of(desk) == Some(Doubt::View) {
+            self.rebuild(desk).await;
+        }
+    }
+
+    /// Finds the view of another epoch, which another replica built, or builds it anew. Where that fails, a doubt is left, and
+    /// calls go on: what is created meanwhile waits.
+    pub(super) async fn rebuild(&mut self, desk: &DeskKey) {
+        let head = self.inner.store.head(desk).await;
+        let known = self.inner.with_desk(desk, |state| state.epoch);
+        let (Ok(Some((_, epoch))), Some(known)) = (head, known) else {
+            return self.doubts.raise(desk.clone(), Doubt::View);
+        };
+        if epoch > known {
+            self.inner.with_desk_mut(desk, |state| state.epoch = epoch);
+            self.doubts.dispel(desk, Doubt::View);
+            Box::pin(self.catch_up(desk)).await;
+            if self.doubts.of(desk) != Some(Doubt::View) {
+                return;
+            }
+        }
+        match self.inner.build_view(desk, epoch).await {
+            Ok(built) => {
+                tracing::info!(desk = %desk.desk, epoch = built, "the availability view was built");
+                self.doubts.dispel(desk, Doubt::View);
+                Box::pin(self.catch_up(desk)).await;
+                self.inner.end_rebuild(desk, built).await;
+            }
+            Err(failure) => {
+                tracing::error!(desk = %desk.desk, %failure, "the availability view could not be built");
+                self.doubts.raise(desk.clone(), Doubt::View);
+            }
+        }
+    }
+}
+
+/// A view's ground in pages of a bounded size: who serves what before who is there.
+fn split(ground: Change) -> Vec<Change> {
+    let Change { serves, agents, connectors, .. } = ground;
+    let serves = serves.chunks(PAGE).map(|serves| Change { serves: serves.to_vec(), ..Change::default() });
+    let agents = agents.chunks(PAGE).map(|agents| Change { agents: agents.to_vec(), ..Change::default() });
+    let connectors = connectors.chunks(PAGE).map(|away| Change { connectors: away.to_vec(), ..Change::default() });
+    serves.chain(connectors).chain(agents).collect()
 }
 
 fn index(error: availability::Error) -> Failure {

@@ -26,6 +26,15 @@ impl Task {
         }
     }
 
+    /// Whom the index holds for it.
+    pub fn reservation(&self) -> Option<&Reservation> {
+        match self {
+            Task::Call { held, .. } => held.as_ref(),
+            Task::Own { .. } => None,
+            Task::Propose { reservation, .. } => Some(reservation),
+        }
+    }
+
     /// Whatever the index holds for it is given up.
     pub fn forget_held(&mut self) {
         if let Task::Call { held, .. } = self {

@@ -1,5 +1,5 @@
 //! Deadlines, and what nobody calls for: rows whose time has come, reservations and leases that ran out, connectors that are
-//! gone, answers and events past their retention.
+//! gone, answers and events past their retention, and what other replicas did.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Inner;
+use super::doubts::Doubt;
 use super::task::Task;
 use super::writer::Job;
-use crate::availability::Availability;
+use crate::availability::{self, Advanced, Availability, Change};
 use crate::domain::event::SessionEnd;
 use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
 use crate::domain::time::{Span, Time};
@@ -24,6 +25,10 @@ const DUE_PAGE: u32 = 512;
 const LEAST_REST: Duration = Duration::from_millis(5);
 pub(super) const SWEEP: Span = Span::from_millis(250);
 pub(super) const PRESENCE: Span = Span::from_secs(1);
+/// How long a replica's word that a connector is attended counts.
+const PRESENCE_LEASE: Span = Span::from_secs(3);
+/// How often the heads of the logs are read where other processes write too.
+pub(super) const LOOKOUT: Span = Span::from_millis(200);
 pub(super) const RETENTION: Span = Span::from_mins(10);
 /// Events are kept this long.
 const EVENT_DAYS: i64 = 400;
@@ -86,19 +91,45 @@ pub(super) async fn sweep<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
         Ok(lapsed) => {
             for (desk, lapsed) in lapsed {
                 inner.suspect(&desk, &lapsed.suspect);
-                inner.lost().extend(lapsed.lost.into_iter().map(|(number, epoch)| ((desk.clone(), number), epoch)));
+                tasks.extend(inner.end_lost(&desk, lapsed.lost));
             }
         }
         Err(error) => tracing::warn!(%error, "leases were not swept"),
     }
-    tasks.extend(inner.end_lost());
     tasks.extend(inner.liftable(now));
+    inner.run_own(tasks).await;
+}
+
+/// Finds out where the logs and the views are: other replicas move them too, and the index may lose what it had.
+pub(super) async fn lookout<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
+    let heads = match inner.store.heads().await {
+        Ok(heads) => heads,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the heads of the logs could not be read");
+            return;
+        }
+    };
+    let mut tasks = Vec::new();
+    for (desk, head, epoch) in heads {
+        match inner.with_desk(&desk, |state| (state.head, state.epoch)) {
+            Some((_, known)) if known < epoch => inner.reports.report(&desk, Doubt::View, known),
+            Some((known, _)) if known >= head => tasks.extend(inner.look_at_view(&desk).await),
+            Some(_) | None => inner.reports.report(&desk, Doubt::Head, epoch),
+        }
+    }
     inner.run_own(tasks).await;
 }
 
 /// Says which connectors are away, and which are back.
 pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     let now = inner.clock.now();
+    if inner.store.is_shared()
+        && let Err(error) = inner.share_presence(now).await
+    {
+        // Nobody is said to be away who may only be out of sight.
+        tracing::warn!(error = &error as &dyn std::error::Error, "who attends which connector could not be told");
+        return;
+    }
     let moved = inner.moved_connectors(now);
     let tasks = moved
         .into_iter()
@@ -138,6 +169,47 @@ pub(super) async fn acknowledgements<S: Store, A: Availability>(inner: Arc<Inner
 }
 
 impl<S: Store, A: Availability> Inner<S, A> {
+    /// A view that fell behind memory is the writer's to move on. Answers what a rebuild, perhaps a dead replica's, left to match.
+    async fn look_at_view(&self, desk: &DeskKey) -> Vec<Task> {
+        let Some((head, epoch)) = self.with_desk(desk, |state| (state.head, state.epoch)) else { return Vec::new() };
+        let now = self.clock.now();
+        let found = match self.index.advance(desk, epoch, head, head, Change::default(), now).await {
+            Ok(Advanced::Behind { .. }) => {
+                self.reports.report(desk, Doubt::Head, epoch);
+                return Vec::new();
+            }
+            Ok(Advanced::Passed | Advanced::Applied { .. }) => self.index.rematch(desk, epoch, now).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok((reservations, _)) => {
+                let propose = |reservation| Task::Propose { desk: desk.clone(), reservation };
+                reservations.into_iter().map(propose).collect()
+            }
+            Err(availability::Error::Away) => Vec::new(),
+            Err(availability::Error::WrongEpoch { .. } | availability::Error::RebuildRefused { .. }) => {
+                self.reports.report(desk, Doubt::View, epoch);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Tells the other replicas which connectors are attended here, and learns which are attended there.
+    async fn share_presence(&self, now: Time) -> Result<(), crate::store::Error> {
+        let seats = self.hub.subscribed();
+        let renewed = self.store.renew_leases(seats.clone(), now + PRESENCE_LEASE).await?;
+        for (desk, connector, generation) in seats {
+            let key = (desk, connector);
+            if !renewed.contains(&key) {
+                self.hub.displace(&key.0, &key.1, generation, now);
+            }
+        }
+        for (desk, connector) in self.store.attended(now).await?.into_keys() {
+            self.hub.attended_elsewhere(&desk, &connector, now);
+        }
+        Ok(())
+    }
+
     /// Has the writer decide these, and waits for it, so that the next look does not find the same again.
     async fn run_own(&self, tasks: Vec<Task>) {
         let mut waiting = Vec::with_capacity(tasks.len());
@@ -155,23 +227,21 @@ impl<S: Store, A: Availability> Inner<S, A> {
         }
     }
 
-    /// Ends the sessions that are lost. The index names each once; here it is remembered until the log has it.
-    fn end_lost(&self) -> Vec<Task> {
-        let desks = self.read_desks();
-        let mut tasks = Vec::new();
-        self.lost().retain(|(desk, number), epoch| {
-            let agent = desks.get(desk).and_then(|state| state.roster.agent(*number));
-            let current = agent.filter(|row| row.session.as_ref().is_some_and(|session| session.epoch == *epoch));
-            if let Some(agent) = current {
-                let (agent, reason) = (agent.id.clone(), SessionEnd::Lost);
-                tasks.push(Task::Own {
-                    desk: desk.clone(),
-                    command: Command::EndSession { agent, epoch: *epoch, reason },
-                });
-            }
-            current.is_some()
+    /// Ends the sessions that are lost. The index names them until the log has it.
+    fn end_lost(&self, desk: &DeskKey, lost: Vec<(AgentNo, u64)>) -> Vec<Task> {
+        let known = self.with_desk(desk, |state| {
+            let current = |(number, epoch): (AgentNo, u64)| {
+                let agent = state.roster.agent(number)?;
+                let session = agent.session.as_ref().filter(|session| session.epoch == epoch)?;
+                Some((agent.id.clone(), session.epoch))
+            };
+            lost.into_iter().filter_map(current).collect::<Vec<_>>()
         });
-        tasks
+        let end = |(agent, epoch)| Task::Own {
+            desk: desk.clone(),
+            command: Command::EndSession { agent, epoch, reason: SessionEnd::Lost },
+        };
+        known.unwrap_or_default().into_iter().map(end).collect()
     }
 
     fn suspect(&self, desk: &DeskKey, numbers: &[AgentNo]) {

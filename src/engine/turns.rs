@@ -95,7 +95,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
     }
 
     fn has_chores(&self) -> bool {
-        let doubtful = self.doubts.any() || self.inner.lost_views.any();
+        let doubtful = self.doubts.any() || self.inner.reports.any();
         doubtful || !self.wanted.is_empty() || self.is_time_to_retire()
     }
 
@@ -140,7 +140,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
         tokio::select! {
             biased;
             count = self.queue.recv_many(&mut self.jobs, MAX_BATCH) => if count > 0 { Turn::Begin } else { Turn::End },
-            () = self.inner.lost_views.notified() => Turn::Look,
+            () = self.inner.reports.notified() => Turn::Look,
             () = self.inner.clock.real_sleep(self.doubts.rest(self.inner.clock.uptime())), if self.doubts.any() => Turn::Look,
         }
     }
@@ -151,6 +151,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
         // An accept beats the expiry that it raced.
         jobs.sort_by_key(|job| job.task.class());
         self.reserve(&mut jobs).await;
+        self.keep_up(&jobs).await;
         let tasks: Vec<_> = jobs.iter().map(|job| job.task.clone()).collect();
         let desks = tasks.iter().map(|task| task.desk().clone()).collect();
         let overlaps = tasks.iter().all(|task| task.overlaps());

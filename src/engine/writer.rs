@@ -14,11 +14,11 @@ use super::batch::{self, Decided, MAX_INTERNS, Outcome, Verdict};
 use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
 use super::doubts::{Doubt, Doubts};
-use super::rebuild::Rebuilt;
 use super::tables::Wanted;
+use super::tailer::Told;
 use super::task::Task;
 use super::turns::UnderWay;
-use crate::availability::{Advanced, Ask, Availability, Reservation};
+use crate::availability::{self, Advanced, Ask, Availability, Reservation};
 use crate::domain::event::Entry;
 use crate::domain::id::{DeskKey, LegId, TicketId};
 use crate::domain::log::LogRow;
@@ -177,12 +177,11 @@ impl<S: Store, A: Availability> Writer<S, A> {
             let before = head - appended.get(&desk).copied().unwrap_or(0);
             match self.inner.with_desk(&desk, |state| state.head) {
                 Some(known) if known == before => self.follow(&desk, changed, scope, head, now).await,
-                // A commit of which nobody heard lies in between: its rows are read with all others.
-                Some(known) => {
-                    tracing::warn!(desk = %desk.desk, known, before, "a commit of unknown outcome was carried out");
-                    self.rebuild(&desk).await;
-                }
-                None if scope.is_some() => self.rebuild(&desk).await,
+                // Somebody else's commit lies in between, or one of whose outcome nobody heard.
+                Some(known) if known < head => self.catch_up(&desk).await,
+                // It was read in the log already.
+                Some(_) => {}
+                None if scope.is_some() => self.bring_in(&desk).await,
                 None => {}
             }
         }
@@ -201,19 +200,13 @@ impl<S: Store, A: Availability> Writer<S, A> {
             (from, state.epoch, followed)
         });
         let Some((from, epoch, followed)) = followed else { return };
-        // A view that is known to be lost is built anew in its time.
-        if head > from && !self.doubts.of(desk) {
+        // What is in doubt is looked into in its time, and the view then moved over all that it missed.
+        if head > from && self.doubts.of(desk).is_none() {
             match self.inner.index.advance(desk, epoch, from, head, followed.change, now).await {
                 Ok(Advanced::Applied { reservations, .. }) => self.propose(desk, reservations),
                 Ok(Advanced::Passed) => {}
-                Ok(Advanced::Behind { cursor }) => {
-                    tracing::error!(desk = %desk.desk, cursor, from, "the availability view is behind: it is rebuilt");
-                    self.rebuild(desk).await;
-                }
-                Err(error) => {
-                    tracing::error!(desk = %desk.desk, %error, "the availability view is lost: it is rebuilt");
-                    self.rebuild(desk).await;
-                }
+                Ok(Advanced::Behind { cursor }) => self.tail(desk, cursor, Told::Both).await,
+                Err(error) => self.doubt(desk, &error),
             }
         }
         self.diagnose(desk, followed.to_diagnose);
@@ -222,13 +215,23 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
     }
 
-    fn propose(&mut self, desk: &DeskKey, reservations: Vec<Reservation>) {
+    /// The index did not do as it was told.
+    pub(super) fn doubt(&mut self, desk: &DeskKey, error: &availability::Error) {
+        let doubt = match error {
+            availability::Error::WrongEpoch { .. } | availability::Error::RebuildRefused { .. } => Doubt::View,
+            availability::Error::Away => Doubt::Head,
+        };
+        tracing::warn!(desk = %desk.desk, %error, "the availability view was not moved on");
+        self.doubts.raise(desk.clone(), doubt);
+    }
+
+    pub(super) fn propose(&mut self, desk: &DeskKey, reservations: Vec<Reservation>) {
         let propose = |reservation| Job::new(Task::Propose { desk: desk.clone(), reservation }, None);
         self.own.extend(reservations.into_iter().map(propose));
     }
 
     /// Says why legs wait, where that is news. Those for which a proposal is under way are left to it.
-    fn diagnose(&mut self, desk: &DeskKey, legs: Vec<LegId>) {
+    pub(super) fn diagnose(&mut self, desk: &DeskKey, legs: Vec<LegId>) {
         if legs.is_empty() {
             return;
         }
@@ -286,27 +289,6 @@ impl<S: Store, A: Availability> Writer<S, A> {
             }
         }
     }
-
-    /// Builds the desk's memory and view anew. Where that fails, a doubt is left, and calls go on: what is created meanwhile
-    /// waits.
-    pub(super) async fn rebuild(&mut self, desk: &DeskKey) {
-        // What is under way would be taken in twice: first that, then this.
-        if self.under_way.is_some() {
-            self.doubts.raise_now(desk.clone(), Doubt::View);
-            return;
-        }
-        match self.inner.rebuild_once(desk).await {
-            Ok(Rebuilt { reservations, to_diagnose }) => {
-                self.doubts.dispel(desk);
-                self.propose(desk, reservations);
-                self.diagnose(desk, to_diagnose);
-            }
-            Err(failure) => {
-                tracing::error!(desk = %desk.desk, %failure, "the availability view could not be rebuilt");
-                self.doubts.raise(desk.clone(), Doubt::View);
-            }
-        }
-    }
 }
 
 /// What a commit appended, as streams read it.
@@ -329,20 +311,4 @@ fn log_rows(
         Some((desk, entries.into_iter().map(row).collect(), head))
     });
     rows.collect()
-}
-
-impl<S: Store, A: Availability> Writer<S, A> {
-    /// Brings every desk into memory and into the index.
-    pub async fn load(&mut self) -> Result<(), Failure> {
-        let store = |error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "the desks could not be loaded");
-            Failure::of_store(&error)
-        };
-        for desk in self.inner.store.all_desks().await.map_err(store)? {
-            let Rebuilt { reservations, to_diagnose } = self.inner.rebuild(&desk).await?;
-            self.propose(&desk, reservations);
-            self.diagnose(&desk, to_diagnose);
-        }
-        Ok(())
-    }
 }

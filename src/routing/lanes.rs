@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::desk::{Groups, LaneKey, Lanes};
+use crate::domain::desk::{Groups, LaneKey};
 use crate::domain::id::QueueId;
 use crate::domain::record::Fit;
 use crate::domain::requirement::{Amount, Channel, Expertise, Requirement, Strategy};
@@ -89,8 +89,8 @@ fn canonical(need: &Requirement, limits: &Limits) -> Requirement {
 }
 
 /// Skills that some live lane asks for: spare ones of these make an agent too good for simple work.
-pub fn asked_skills(lanes: &Lanes) -> BTreeSet<Arc<str>> {
-    let needs = lanes.iter().flat_map(|(_, lane)| lane.alternatives.iter());
+pub fn asked_skills<'a>(lanes: impl IntoIterator<Item = &'a LaneKey>) -> BTreeSet<Arc<str>> {
+    let needs = lanes.into_iter().flat_map(|lane| lane.alternatives.iter());
     needs.flat_map(|need| need.skills.keys().cloned()).collect()
 }
 

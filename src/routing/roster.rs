@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::lanes::{Rank, asked_skills, fit, rank, satisfies};
 use crate::domain::agent::{Agent, Declared};
 use crate::domain::desk::{Desk, LaneKey};
+use crate::domain::event::Body;
 use crate::domain::id::{AgentId, AgentNo, GroupNo, LaneNo};
 use crate::domain::record::{Fit, Unfit};
 use crate::domain::requirement::{Channel, Expertise, Requirement};
@@ -41,12 +42,30 @@ pub struct Pair {
     pub rank: Rank,
 }
 
-/// What a new state of the interned tables changed.
+/// What a part of the log did to the interned tables.
 #[derive(Clone, Debug, Default)]
 pub struct TableChange {
-    pub pairs: Vec<Pair>,
-    pub retired_lanes: Vec<LaneNo>,
-    pub retired_groups: Vec<GroupNo>,
+    pub lanes: BTreeSet<LaneNo>,
+    pub groups: BTreeSet<GroupNo>,
+    pub retired_lanes: BTreeSet<LaneNo>,
+    pub retired_groups: BTreeSet<GroupNo>,
+}
+
+impl TableChange {
+    pub fn note(&mut self, body: &Body) {
+        let _new = match body {
+            Body::LaneAdded { lane, .. } => self.lanes.insert(*lane),
+            Body::GroupAdded { group, .. } => self.groups.insert(*group),
+            Body::LaneRetired { lane } => self.retired_lanes.insert(*lane),
+            Body::GroupRetired { group } => self.retired_groups.insert(*group),
+            _ => false,
+        };
+    }
+
+    pub fn is_empty(&self) -> bool {
+        let TableChange { lanes, groups, retired_lanes, retired_groups } = self;
+        lanes.is_empty() && groups.is_empty() && retired_lanes.is_empty() && retired_groups.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -194,35 +213,41 @@ impl Roster {
         lanes
     }
 
-    /// Brings the tables to the desk's state.
-    pub fn set_tables(&mut self, desk: &Desk) -> TableChange {
-        let mut change = self.retire(desk);
+    /// Brings the tables to the desk's state, which may be newer than `change`. Answers the pairs that are new, or perhaps ranked
+    /// anew, to whoever knows the tables before `change`; whatever this roster knew.
+    pub fn set_tables(&mut self, desk: &Desk, change: &TableChange) -> Vec<Pair> {
+        let asked = asked_skills(desk.lanes.iter().map(|(_, key)| &**key));
+        let others = desk.lanes.iter().filter(|(lane, _)| !change.lanes.contains(lane)).map(|(_, key)| &**key);
+        let ranks_move = asked != asked_skills(others) || !self.retired_asked_no_more(&asked, &change.retired_lanes);
+        self.retire(desk);
         for (number, expertise) in desk.groups.iter() {
             self.groups.entry(number).or_default().expertise = expertise.clone();
         }
-        let asked = asked_skills(&desk.lanes);
-        let ranks_move = asked != self.asked;
+        let all_anew = asked != self.asked;
         self.asked = asked;
         for (number, key) in desk.lanes.iter() {
             let known = self.lanes.get(&number).map_or(0, |row| row.serving.len());
             let row = self.lane_row(key);
-            let same = !ranks_move && known == row.serving.len() && self.lanes.contains_key(&number);
-            if same {
+            if !all_anew && known == row.serving.len() && self.lanes.contains_key(&number) {
                 continue;
             }
             for service in &row.serving {
-                let moved = self.lanes.get(&number).is_none_or(|before| !before.serving.contains(service));
-                if moved {
-                    change.pairs.push(Pair { lane: number, group: service.group, rank: service.rank });
-                }
                 self.groups.entry(service.group).or_default().lanes.insert(number);
             }
             self.lanes.insert(number, row);
         }
-        change
+        let is_new = |pair: &Pair| change.lanes.contains(&pair.lane) || change.groups.contains(&pair.group);
+        self.pairs().filter(|pair| ranks_move || is_new(pair)).collect()
     }
 
-    fn retire(&mut self, desk: &Desk) -> TableChange {
+    /// Whether the lanes that are retired asked for nothing else than what is asked for still. One that is not known any more may
+    /// have.
+    fn retired_asked_no_more(&self, asked: &BTreeSet<Arc<str>>, retired: &BTreeSet<LaneNo>) -> bool {
+        let keys: Option<Vec<&LaneKey>> = retired.iter().map(|lane| Some(&*self.lanes.get(lane)?.key)).collect();
+        keys.is_some_and(|keys| asked_skills(keys).is_subset(asked))
+    }
+
+    fn retire(&mut self, desk: &Desk) {
         let lanes: Vec<LaneNo> = self.lanes.keys().filter(|lane| desk.lanes.get(**lane).is_none()).copied().collect();
         let groups: Vec<GroupNo> =
             self.groups.keys().filter(|group| desk.groups.get(**group).is_none()).copied().collect();
@@ -236,7 +261,6 @@ impl Roster {
             self.groups.remove(group);
             self.lanes.values_mut().for_each(|row| row.serving.retain(|service| service.group != *group));
         }
-        TableChange { pairs: Vec::new(), retired_lanes: lanes, retired_groups: groups }
     }
 
     fn lane_row(&self, key: &Arc<LaneKey>) -> LaneRow {

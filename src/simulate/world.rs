@@ -20,7 +20,7 @@ use crate::policy::Policy;
 use crate::routing::command::{Command, NewTicket, Proposed};
 use crate::routing::decide::{Decision, decide_in_place, decide_rows};
 use crate::routing::reject::Reject;
-use crate::routing::roster::Roster;
+use crate::routing::roster::{Roster, TableChange};
 use crate::routing::workset::WorkingSet;
 
 /// The one epoch of the index's view: nothing is ever lost here.
@@ -70,7 +70,7 @@ struct Commit {
     entries: usize,
     tickets: Vec<TicketId>,
     agents: Vec<AgentId>,
-    tables: bool,
+    tables: TableChange,
 }
 
 impl World {
@@ -174,7 +174,7 @@ impl World {
                 // In a commit of their own, as the engine does it.
                 Err(Reject::NeedsIntern { lanes, groups }) if interns < MAX_INTERNS => {
                     interns += 1;
-                    let mut commit = Commit { tables: true, ..Commit::default() };
+                    let mut commit = Commit::default();
                     self.decide(&Command::Intern { lanes, groups }, now, &mut commit)?;
                     self.settle(commit, now)?;
                 }
@@ -182,6 +182,7 @@ impl World {
             }
         };
         commit.entries += decision.events.len();
+        decision.events.iter().for_each(|event| commit.tables.note(&event.body));
         commit.tickets.extend(self.rows.tickets.take_noted());
         commit.agents.extend(self.rows.agents.take_noted());
         Ok(())
@@ -247,9 +248,9 @@ impl World {
 
     fn change(&mut self, commit: &Commit) -> Change {
         let mut change = Change::default();
-        if commit.tables {
+        if !commit.tables.is_empty() {
             let desk = &self.rows.scope.as_ref().expect("the desk was created").desk;
-            change.serves = self.roster.set_tables(desk).pairs.into_iter().map(rows::of_pair).collect();
+            change.serves = self.roster.set_tables(desk, &commit.tables).into_iter().map(rows::of_pair).collect();
         }
         let agents = once(&commit.agents);
         for agent in agents.filter_map(|id| self.rows.agents.get(id)) {

@@ -17,8 +17,28 @@ macro_rules! alike {
             reads::head(&mut &self.readers, desk).await
         }
 
-        async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
-            upkeep::next_epoch(&mut &self.writer, desk).await
+        async fn heads(&self) -> Result<Vec<(DeskKey, u64, u64)>, Error> {
+            reads::heads(&mut &self.readers).await
+        }
+
+        async fn next_epoch(&self, desk: &DeskKey, known: u64, now: Time, until: Time) -> Result<Option<u64>, Error> {
+            upkeep::next_epoch(&mut &self.writer, desk, known, now, until).await
+        }
+
+        async fn end_rebuild(&self, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
+            upkeep::end_rebuild(&mut &self.writer, desk, epoch).await
+        }
+
+        async fn agents(&self, desk: &DeskKey, agents: &BTreeSet<AgentId>) -> Result<Vec<Arc<Agent>>, Error> {
+            let keys = agents.iter().map(|agent| (desk.clone(), agent.clone())).collect();
+            let found = crate::store::load::agents(&mut &self.readers, &keys).await?;
+            Ok(found.into_iter().map(|(_, row)| row).collect())
+        }
+
+        async fn tickets(&self, desk: &DeskKey, tickets: &BTreeSet<TicketId>) -> Result<Vec<Arc<Ticket>>, Error> {
+            let keys: Vec<_> = tickets.iter().map(|ticket| (desk.clone(), *ticket)).collect();
+            let found = crate::store::load::tickets(&mut &self.readers, &keys).await?;
+            Ok(found.into_iter().map(|(_, row)| row).collect())
         }
 
         async fn get_agent(&self, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
@@ -127,6 +147,18 @@ macro_rules! alike {
 
         async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
             upkeep::save_acked(&mut &self.writer, &acks).await
+        }
+
+        async fn renew_leases(
+            &self,
+            seats: Vec<(DeskKey, ConnectorId, u64)>,
+            until: Time,
+        ) -> Result<BTreeSet<(DeskKey, ConnectorId)>, Error> {
+            upkeep::renew_leases(&mut &self.writer, &seats, until).await
+        }
+
+        async fn attended(&self, after: Time) -> Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error> {
+            upkeep::attended(&mut &self.readers, after).await
         }
 
         async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {

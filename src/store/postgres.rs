@@ -88,6 +88,10 @@ impl Store for PostgresStore {
         reads::ticket(&mut &self.readers, desk, ticket).await
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {
         let desks = BTreeSet::from([desk.clone()]);
         let version = load::desks(&self.readers, &desks).await?.versions.remove(desk);

@@ -49,6 +49,14 @@ pub(super) async fn head(db: &mut impl Session, desk: &DeskKey) -> Result<Option
     found.map(|(head, epoch)| Ok((rows::unsigned("head", head)?, rows::unsigned("epoch", epoch)?))).transpose()
 }
 
+pub(super) async fn heads(db: &mut impl Session) -> Result<Vec<(DeskKey, u64, u64)>, Error> {
+    let found: Vec<(String, String, i64, i64)> = db.all(&statements::HEADS, &[]).await?;
+    let read = |(tenant, desk, head, epoch): (String, String, i64, i64)| {
+        Ok((rows::desk_key(&tenant, &desk)?, rows::unsigned("head", head)?, rows::unsigned("epoch", epoch)?))
+    };
+    found.into_iter().map(read).collect()
+}
+
 fn bodies<T: DeserializeOwned>(what: &'static str, bodies: Vec<(String,)>) -> Result<Vec<Arc<T>>, Error> {
     bodies.iter().map(|(body,)| rows::from_json(what, body).map(Arc::new)).collect()
 }

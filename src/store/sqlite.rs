@@ -15,7 +15,7 @@ mod statements;
 mod transact;
 mod yardstick;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -88,6 +88,10 @@ impl Store for SqliteStore {
             Some(row) => Ok(Some(row)),
             None => reads::ticket(&mut &self.readers, desk, ticket).await,
         }
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     async fn scope(&self, desk: &DeskKey) -> Result<Option<Scope>, Error> {

@@ -18,12 +18,15 @@ macro_rules! statements {
 statements! {
     AHEAD = "ahead.sql";
     ALL_DESKS = "all_desks.sql";
+    ATTENDED = "attended.sql";
     DUE_BEFORE = "due_before.sql";
+    END_REBUILD = "end_rebuild.sql";
     EVENTS_AFTER = "events_after.sql";
     EVENTS_OF_TICKET = "events_of_ticket.sql";
     EVENT_AT = "event_at.sql";
     EVENT_BOUNDS = "event_bounds.sql";
     HEAD = "head.sql";
+    HEADS = "heads.sql";
     INCARNATION = "incarnation.sql";
     LAST_OF_CONNECTOR = "last_of_connector.sql";
     LAST_OF_DESK = "last_of_desk.sql";
@@ -56,6 +59,7 @@ statements! {
     PENDING_OF_DESK = "pending_of_desk.sql";
     POLICY = "policy.sql";
     PUT_ACKS = "put_acks.sql";
+    RENEW_LEASES = "renew_leases.sql";
     RETIRE_ANSWERS = "retire_answers.sql";
     RETIRE_EVENTS = "retire_events.sql";
     SUBSCRIBE = "subscribe.sql";

@@ -1,16 +1,60 @@
 //! Small reads and writes beside the batches, alike on both databases: epochs, subscriptions, acknowledgements, old answers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::session::Session;
 use super::{rows, statements};
 use crate::domain::id::{ConnectorId, DeskKey};
 use crate::domain::time::Time;
 use crate::store::{Error, Subscription};
 
-pub(super) async fn next_epoch(db: &mut impl Session, desk: &DeskKey) -> Result<u64, Error> {
-    let cells = [desk.tenant.as_str().into(), desk.desk.as_str().into()];
+pub(super) async fn next_epoch(
+    db: &mut impl Session,
+    desk: &DeskKey,
+    known: u64,
+    now: Time,
+    until: Time,
+) -> Result<Option<u64>, Error> {
+    let (tenant, key) = (desk.tenant.as_str(), desk.desk.as_str());
+    let cells = [tenant.into(), key.into(), rows::signed(known).into(), now.micros().into(), until.micros().into()];
     let found: Option<(i64,)> = db.first(&statements::NEXT_EPOCH, &cells).await?;
-    let (epoch,) = found.ok_or_else(|| rows::corrupt("desk head", format!("desk {} has none", desk.desk)))?;
-    rows::unsigned("epoch", epoch)
+    found.map(|(epoch,)| rows::unsigned("epoch", epoch)).transpose()
+}
+
+pub(super) async fn end_rebuild(db: &mut impl Session, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
+    let cells = [desk.tenant.as_str().into(), desk.desk.as_str().into(), rows::signed(epoch).into()];
+    db.run(&statements::END_REBUILD, &cells).await?;
+    Ok(())
+}
+
+fn seat((tenant, desk, connector): (String, String, String)) -> Result<(DeskKey, ConnectorId), Error> {
+    Ok((rows::desk_key(&tenant, &desk)?, rows::connector_id(&connector)?))
+}
+
+pub(super) async fn renew_leases(
+    db: &mut impl Session,
+    seats: &[(DeskKey, ConnectorId, u64)],
+    until: Time,
+) -> Result<BTreeSet<(DeskKey, ConnectorId)>, Error> {
+    if seats.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let row = |(desk, connector, generation): &(DeskKey, ConnectorId, u64)| {
+        (desk.tenant.clone(), desk.desk.clone(), connector.clone(), *generation)
+    };
+    let list = rows::to_json("seats", &seats.iter().map(row).collect::<Vec<_>>())?;
+    let cells = [list.as_str().into(), until.micros().into()];
+    let renewed: Vec<(String, String, String)> = db.all(&statements::RENEW_LEASES, &cells).await?;
+    renewed.into_iter().map(seat).collect()
+}
+
+pub(super) async fn attended(
+    db: &mut impl Session,
+    after: Time,
+) -> Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error> {
+    let found: Vec<(String, String, String, i64)> = db.all(&statements::ATTENDED, &[after.micros().into()]).await?;
+    let read = |(tenant, desk, connector, until)| Ok((seat((tenant, desk, connector))?, Time(until)));
+    found.into_iter().map(read).collect()
 }
 
 fn read((generation, acked): (i64, i64)) -> Result<Subscription, Error> {

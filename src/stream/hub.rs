@@ -154,6 +154,22 @@ impl Hub {
         self.connectors.empty_since(&(desk.clone(), connector.clone()), now)
     }
 
+    /// Connectors that are subscribed for here, each with its generation.
+    pub fn subscribed(&self) -> Vec<(DeskKey, ConnectorId, u64)> {
+        let seats = self.connectors.opened().into_iter();
+        seats.map(|((desk, connector), generation)| (desk, connector, generation)).collect()
+    }
+
+    /// A subscription of a newer generation was opened on another replica.
+    pub fn displace(&self, desk: &DeskKey, connector: &ConnectorId, generation: u64, now: Time) {
+        self.connectors.displace(&(desk.clone(), connector.clone()), generation, now);
+    }
+
+    /// Somebody is subscribed for the connector on another replica.
+    pub fn attended_elsewhere(&self, desk: &DeskKey, connector: &ConnectorId, now: Time) {
+        self.connectors.taken_elsewhere((desk.clone(), connector.clone()), now);
+    }
+
     /// The connector was deleted: its stream ends.
     pub fn dismiss(&self, desk: &DeskKey, connector: &ConnectorId) {
         self.connectors.remove(&(desk.clone(), connector.clone()));

@@ -132,6 +132,36 @@ impl<K: Ord + Clone> Seats<K> {
         }
     }
 
+    /// Every seat that is taken under a generation.
+    pub fn opened(&self) -> Vec<(K, u64)> {
+        let places = self.inner.lock();
+        let opened = places.iter().filter_map(|(key, place)| match place {
+            Place::Taken(taken) => Some((key.clone(), taken.generation.load(Ordering::Relaxed))),
+            Place::EmptySince(_) => None,
+        });
+        opened.filter(|(_, generation)| *generation > 0).collect()
+    }
+
+    /// Ends whoever sits there under this generation, for a newer one.
+    pub fn displace(&self, key: &K, generation: u64, now: Time) {
+        let mut places = self.inner.lock();
+        if let Some(place) = places.get_mut(key)
+            && let Place::Taken(taken) = place
+            && taken.generation.load(Ordering::Relaxed) == generation
+        {
+            taken.standing.send_replace(Standing::Displaced);
+            *place = Place::EmptySince(now);
+        }
+    }
+
+    /// Nobody sits here, for somebody sits elsewhere: it counts as left from `now` on.
+    pub fn taken_elsewhere(&self, key: K, now: Time) {
+        let mut places = self.inner.lock();
+        if let Place::EmptySince(since) = places.entry(key).or_insert(Place::EmptySince(now)) {
+            *since = now;
+        }
+    }
+
     /// Ends whoever sits there, for good.
     pub fn remove(&self, key: &K) {
         if let Some(Place::Taken(taken)) = self.inner.lock().remove(key) {

@@ -190,6 +190,8 @@ conformance! {
     upkeep:
         a_subscription_rises_over_restarts_and_acks_never_fall
         an_epoch_rises_with_every_rebuild
+        a_connector_is_attended_as_long_as_its_newest_subscription_says_so
+        rows_are_read_by_name
         retiring_is_bounded_and_leaves_no_hole
         a_stored_policy_is_read_back;
 }

@@ -1,10 +1,14 @@
-//! One replica under faults: the engine, its timers and the streams as `serve` runs them, with only the ports replaced, on one
-//! seeded thread with paused time. It is killed at any of its waits and started again on what the store has.
+//! Replicas under faults: the engine, its timers and the streams as `serve` runs them, with only the ports replaced, on one
+//! seeded thread with paused time. They are killed at any of their waits and started again on what the store has; `run` plays one
+//! replica with an index of its own, `cluster` several that share one.
 //!
 //! A seed is repeated with `HANDOFF_SIMULATION_SEED=17 cargo test --release --test all simulation::`, which prints the end of
 //! its trace. `HANDOFF_SIMULATION_SEEDS` says how many are run.
 
 mod calls;
+mod cluster;
+mod fleet;
+mod game;
 mod healing;
 mod pause;
 mod ports;
@@ -15,30 +19,45 @@ mod scene;
 mod slips;
 pub mod store;
 pub mod trace;
+mod view;
 mod watch;
 mod weather;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use run::{Ending, Plan};
+use game::{Ending, Plan};
 use trace::Trace;
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 2_000;
+const CLUSTER_SEEDS: u64 = 500;
 const THREADS: u64 = 2;
 /// Lines of the trace that a report shows, unless more are asked for.
 const TAIL: usize = 120;
 
+type Run = fn(Plan, &Trace) -> Result<Ending, String>;
+
 #[test]
 fn no_weather_breaks_an_invariant() {
+    search("no_weather_breaks_an_invariant", SEEDS, run::run);
+}
+
+#[test]
+fn no_weather_over_several_replicas_breaks_an_invariant() {
+    search("no_weather_over_several_replicas_breaks_an_invariant", CLUSTER_SEEDS, cluster::run);
+}
+
+/// Plays all seeds, or the one that is named.
+fn search(test: &str, seeds: u64, run: Run) {
     if let Some(seed) = setting("HANDOFF_SIMULATION_SEED") {
         let trace = written();
-        let outcome = run::run(Plan::of(seed), &trace);
-        assert!(outcome.is_ok(), "{}", report(seed, &outcome.expect_err("not ok"), &trace));
+        let outcome = run(Plan::of(seed), &trace);
+        assert!(outcome.is_ok(), "{}", report(test, seed, &outcome.expect_err("not ok"), &trace));
+        say(&format!("{}\n{outcome:?}", trace.tail()));
         return;
     }
-    let seeds = setting("HANDOFF_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = setting("HANDOFF_SIMULATION_SEEDS").unwrap_or(seeds);
     let next = AtomicU64::new(1);
     let began = Instant::now();
     let work = || {
@@ -48,7 +67,7 @@ fn no_weather_breaks_an_invariant() {
             if seed > seeds {
                 return Ok(sum);
             }
-            match run::run(Plan::of(seed), &Trace::silent()) {
+            match run(Plan::of(seed), &Trace::silent()) {
                 Ok(ending) => sum += ending,
                 Err(broken) => {
                     next.store(seeds + 1, Ordering::Relaxed);
@@ -56,7 +75,7 @@ fn no_weather_breaks_an_invariant() {
                 }
             }
             if seed.is_multiple_of(1_000) {
-                say(&format!("{seed} of {seeds} seeds, {:.0?}", began.elapsed()));
+                say(&format!("{test}: {seed} of {seeds} seeds, {:.0?}", began.elapsed()));
             }
         }
     };
@@ -70,20 +89,29 @@ fn no_weather_breaks_an_invariant() {
             Ok(ending) => sum += ending,
             Err((seed, broken)) => {
                 let trace = written();
-                let again = run::run(Plan::of(seed), &trace);
-                panic!("{}", report(seed, &again.err().unwrap_or(broken), &trace));
+                let again = run(Plan::of(seed), &trace);
+                panic!("{}", report(test, seed, &again.err().unwrap_or(broken), &trace));
             }
         }
     }
-    say(&format!("{seeds} seeds in {:.1?}: {sum:?}", began.elapsed()));
+    say(&format!("{test}: {seeds} seeds in {:.1?}: {sum:?}", began.elapsed()));
 }
 
 #[test]
 fn a_seed_run_fifty_times_leaves_one_trace() {
+    leaves_one_trace(run::run);
+}
+
+#[test]
+fn a_seed_of_several_replicas_run_fifty_times_leaves_one_trace() {
+    leaves_one_trace(cluster::run);
+}
+
+fn leaves_one_trace(run: Run) {
     let seed = setting("HANDOFF_SIMULATION_SEED").unwrap_or(11);
     let run = || {
         let trace = Trace::written(1);
-        let ending = run::run(Plan::of(seed), &trace);
+        let ending = run(Plan::of(seed), &trace);
         (ending, trace.hash())
     };
     let first = run();
@@ -99,9 +127,9 @@ fn written() -> Trace {
     Trace::written(lines.unwrap_or(TAIL))
 }
 
-fn report(seed: u64, broken: &str, trace: &Trace) -> String {
-    let test = "simulation::no_weather_breaks_an_invariant";
-    format!("{}\n\n{broken}\n\nHANDOFF_SIMULATION_SEED={seed} cargo test --release --test all {test}", trace.tail())
+fn report(test: &str, seed: u64, broken: &str, trace: &Trace) -> String {
+    let repeat = format!("HANDOFF_SIMULATION_SEED={seed} cargo test --release --test all simulation::{test}");
+    format!("{}\n\n{broken}\n\n{repeat}", trace.tail())
 }
 
 fn setting(name: &str) -> Option<u64> {

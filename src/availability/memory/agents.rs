@@ -30,7 +30,7 @@ pub enum Lease {
 }
 
 /// Kept while the agent is known, or has work: a leg's bookings may come before the agent.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Agent {
     pub(super) view: Option<AgentView>,
     pub(super) lease: Lease,
@@ -43,6 +43,11 @@ pub(super) struct Agent {
 impl Agent {
     pub(super) fn on_duty(&self) -> Option<&AgentView> {
         self.view.as_ref().filter(|view| view.on_duty)
+    }
+
+    /// The session's epoch; 0: there is none.
+    pub(super) fn session(&self) -> u64 {
+        self.view.as_ref().map_or(0, |view| view.session)
     }
 
     pub(super) fn is_forgotten(&self) -> bool {
@@ -113,7 +118,7 @@ pub(super) const fn channel_at(channel: Channel) -> usize {
     channel.bit().trailing_zeros() as usize
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Used {
     points: [u32; 2],
     counts: [u32; 5],

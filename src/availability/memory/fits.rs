@@ -6,14 +6,14 @@ use crate::availability::Serves;
 use crate::domain::id::{GroupNo, LaneNo};
 use crate::routing::lanes::Rank;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Fits {
     lanes: BTreeMap<LaneNo, LaneFits>,
     groups: BTreeMap<GroupNo, BTreeSet<LaneNo>>,
 }
 
 /// The groups that serve one lane.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct LaneFits {
     ranks: BTreeMap<GroupNo, Rank>,
     classes: BTreeMap<Rank, BTreeSet<GroupNo>>,

@@ -29,7 +29,7 @@ pub struct Spot {
     pub key: AgentKey,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Free {
     spots: BTreeSet<Spot>,
     /// For each channel those with room on it: with chats all taken, most agents are still free for e-mail, and a look for

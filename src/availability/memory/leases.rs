@@ -31,18 +31,22 @@ impl View {
         }
     }
 
-    /// Takes sessions without a heartbeat out of the free set; names the suspect and the lost, each once.
+    /// Takes sessions without a heartbeat out of the free set; names the newly suspect, and all that are lost.
     pub(super) fn sweep_leases(&mut self, now: Time) -> Lapsed {
         let mut lapsed = Lapsed::default();
         for (number, agent) in &mut self.agents {
             let (since, suspect) = match agent.lease {
                 Lease::Live { since } => (since, false),
                 Lease::Suspect { since } => (since, true),
-                Lease::None | Lease::Lost => continue,
+                Lease::Lost => {
+                    lapsed.lost.push((*number, agent.session()));
+                    continue;
+                }
+                Lease::None => continue,
             };
             if since + LOST_AFTER <= now {
                 agent.lease = Lease::Lost;
-                lapsed.lost.push((*number, agent.view.as_ref().map_or(0, |view| view.session)));
+                lapsed.lost.push((*number, agent.session()));
             } else if since + SUSPECT_AFTER <= now && !suspect {
                 agent.lease = Lease::Suspect { since };
                 lapsed.suspect.push(*number);

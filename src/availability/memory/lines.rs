@@ -14,7 +14,7 @@ pub enum Line {
 }
 
 /// Empty lines are not kept.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Lines {
     lanes: BTreeMap<LaneNo, LaneLine>,
     /// The first of every lane, so that an agent who serves many of them finds the smallest at once.
@@ -23,6 +23,7 @@ pub(super) struct Lines {
 }
 
 /// A lane's line; a lane has one channel.
+#[derive(Clone)]
 pub(super) struct LaneLine {
     pub(super) channel: Channel,
     keys: BTreeSet<OrderKey>,

@@ -13,7 +13,7 @@ use crate::domain::id::{AgentNo, ConnectorId, LegId};
 use crate::domain::time::Time;
 use crate::routing::order::OrderKey;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct View {
     pub(super) cursor: u64,
     /// After a flip: the head to reach before anything is matched.
@@ -41,6 +41,7 @@ pub(super) struct View {
     pub(super) freed: BTreeSet<AgentNo>,
 }
 
+#[derive(Clone)]
 pub(super) struct Leg {
     pub(super) ver: u32,
     pub(super) place: Place,
@@ -49,6 +50,7 @@ pub(super) struct Leg {
 }
 
 /// A reservation under way.
+#[derive(Clone)]
 pub(super) struct Hold {
     pub(super) reservation: Reservation,
     /// The head seen by the transaction that refused it.

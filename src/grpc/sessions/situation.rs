@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::watching::names;
 use crate::domain::id::{AgentId, DeskId, LegId, OfferId, TicketId};
 use crate::domain::log::LogRow;
 use crate::domain::ticket::Ticket;
@@ -94,7 +93,7 @@ impl Situation {
             self.offers.keys().any(|offer| offer.leg.ticket == ticket)
                 || self.legs.keys().any(|leg| leg.ticket == ticket)
         };
-        row.entry.event.ticket.is_some_and(mine) || names(row, agent)
+        row.entry.event.ticket.is_some_and(mine) || row.entry.event.body.agents().contains(&agent)
     }
 }
 

@@ -11,7 +11,6 @@ use tonic::Status;
 use super::situation::Situation;
 use super::{epoch, has, over, stale};
 use crate::availability::Availability;
-use crate::domain::id::AgentId;
 use crate::domain::log::LogRow;
 use crate::domain::time::{Span, Time};
 use crate::engine::Engine;
@@ -215,63 +214,4 @@ impl<S: Store, A: Availability> SessionWatch<S, A> {
 
 fn displaced() -> Status {
     Fault::new(ErrorReason::SessionDisplaced, "a newer stream of the same device replaced this one").into()
-}
-
-/// Whether this agent is named by an entry.
-pub(super) fn names(row: &LogRow, agent: &AgentId) -> bool {
-    use crate::domain::event::Body;
-    match &row.entry.event.body {
-        Body::AgentCreated { agent: named, .. }
-        | Body::AgentUpdated { agent: named, .. }
-        | Body::AgentDeleted { agent: named }
-        | Body::AgentDeclared { agent: named, .. }
-        | Body::EndpointReported { agent: named, .. }
-        | Body::SessionStarted { agent: named, .. }
-        | Body::DeviceJoined { agent: named, .. }
-        | Body::SessionEnded { agent: named, .. }
-        | Body::GraceEnded { agent: named }
-        | Body::HandlerLost { agent: named, .. }
-        | Body::LegEnded { agent: named, .. } => named == agent,
-        Body::Offered { offers, .. } => offers.iter().any(|offer| offer.agent == *agent),
-        Body::Placed { offer, .. } => offer.agent == *agent,
-        // Of a ticket that is known to be the agent's, or of nobody's concern here.
-        Body::DeskCreated { .. }
-        | Body::DeskUpdated { .. }
-        | Body::LaneAdded { .. }
-        | Body::LaneRetired { .. }
-        | Body::GroupAdded { .. }
-        | Body::GroupRetired { .. }
-        | Body::ConnectorCreated { .. }
-        | Body::ConnectorUpdated { .. }
-        | Body::ConnectorDeleted { .. }
-        | Body::ConnectorAway { .. }
-        | Body::ConnectorBack { .. }
-        | Body::PolicyUpdated { .. }
-        | Body::Created { .. }
-        | Body::Tombstoned { .. }
-        | Body::Queued { .. }
-        | Body::OfferEnded { .. }
-        | Body::Accepted { .. }
-        | Body::Confirmed { .. }
-        | Body::ConnectFailed { .. }
-        | Body::WrapUpFinished { .. }
-        | Body::LegCancelled { .. }
-        | Body::LegMoved { .. }
-        | Body::Visited { .. }
-        | Body::PreferenceEnded { .. }
-        | Body::ExclusionsEnded { .. }
-        | Body::PauseEnded { .. }
-        | Body::Infeasible { .. }
-        | Body::Updated { .. }
-        | Body::Held { .. }
-        | Body::Resumed {}
-        | Body::Escalated { .. }
-        | Body::TransferStarted { .. }
-        | Body::TransferMoved { .. }
-        | Body::Notified { .. }
-        | Body::Resolved { .. }
-        | Body::Reopened { .. }
-        | Body::Closed {}
-        | Body::Cancelled { .. } => false,
-    }
 }

@@ -23,7 +23,6 @@ use crate::store::{DEDUP_DAYS, DedupKey, Error, Loaded, Request, StoredAnswer, r
 /// A batch's rows, and what is written of them blindly.
 pub(super) struct Batch {
     pub loaded: Loaded,
-    pub heads: BTreeMap<DeskKey, u64>,
     /// The versions of the desks' scopes.
     pub versions: BTreeMap<DeskKey, i64>,
     /// Keys that are taken until an answer is put under them.
@@ -114,8 +113,8 @@ pub(super) async fn batch(
     for (key, scope) in scopes(store, connection, &versions).await? {
         set_of(&mut sets, &key).scope = Some(scope);
     }
-    let loaded = Loaded { desks: sets, answers, now };
-    Ok(Found::Batch(Box::new(Batch { loaded, heads, versions, taken })))
+    let loaded = Loaded { desks: sets, heads, answers, now };
+    Ok(Found::Batch(Box::new(Batch { loaded, versions, taken })))
 }
 
 /// This process's own key of each desk first: a batch whose future was dropped while its COMMIT was under way still has it, and

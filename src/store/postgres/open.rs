@@ -12,7 +12,10 @@ use crate::store::recent::Recent;
 use crate::store::session::Session as _;
 use crate::store::{Error, migrations, rows, statements};
 
-const MIGRATIONS: &[Step] = &[(1, "tables", include_str!("../../../migrations/postgres/0001_tables.sql"))];
+const MIGRATIONS: &[Step] = &[
+    (1, "tables", include_str!("../../../migrations/postgres/0001_tables.sql")),
+    (2, "leases", include_str!("../../../migrations/postgres/0002_leases.sql")),
+];
 
 /// PostgreSQL 15.
 const OLDEST_SERVER: i64 = 150_000;

@@ -35,7 +35,8 @@ where
 {
     let _lines = store.stand_in_line(&requests).await;
     let (mut transaction, batch) = begin(store, &requests).await?;
-    let Batch { loaded, mut heads, versions, taken } = batch;
+    let Batch { loaded, versions, taken } = batch;
+    let mut heads = loaded.heads.clone();
     let (mut changes, value) = Changes::<Columns>::of(&loaded, work(&loaded))?;
     let left = std::mem::take(&mut changes.left);
     let alone = |key: &DeskKey| requests.iter().any(|request| request.desk == *key && request.roots.scope);

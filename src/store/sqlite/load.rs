@@ -12,14 +12,8 @@ use crate::routing::workset::Scope;
 use crate::store::load::{self, Keys, Named, Sets, set_of};
 use crate::store::{DEDUP_DAYS, DedupKey, Error, Loaded, Request, StoredAnswer, rows, scope};
 
-/// A batch's rows, and the heads of its desks' logs.
-pub(super) struct Batch {
-    pub loaded: Loaded,
-    pub heads: BTreeMap<DeskKey, u64>,
-}
-
 /// In the order in which a store with many writers would lock: dedup keys, tickets, agents, desks.
-pub(super) async fn batch(source: &mut Source<'_>, requests: &[Request], now: Time) -> Result<Batch, Error> {
+pub(super) async fn batch(source: &mut Source<'_>, requests: &[Request], now: Time) -> Result<Loaded, Error> {
     let mut named = Named::of(requests);
     let scopes_change = source.before.as_ref().is_some_and(|before| !before.left.changed.scopes.is_empty());
     if needs_all_committed(&named) || scopes_change {
@@ -46,7 +40,7 @@ pub(super) async fn batch(source: &mut Source<'_>, requests: &[Request], now: Ti
     for (key, scope) in scopes(source, &desks).await? {
         set_of(&mut sets, &key).scope = Some(scope);
     }
-    Ok(Batch { loaded: Loaded { desks: sets, answers, now }, heads })
+    Ok(Loaded { desks: sets, heads, answers, now })
 }
 
 /// Whether something is asked for that no key finds.

@@ -14,7 +14,10 @@ use crate::store::migrations::Step;
 use crate::store::session::Session as _;
 use crate::store::{Error, migrations, rows, statements};
 
-const MIGRATIONS: &[Step] = &[(1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql"))];
+const MIGRATIONS: &[Step] = &[
+    (1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
+    (2, "leases", include_str!("../../../migrations/sqlite/0002_leases.sql")),
+];
 
 const DATABASE: &str = "handoff.db";
 const LOCK: &str = "handoff.lock";

@@ -1,15 +1,18 @@
 //! Subscriptions, epochs, policies, and the removal of what is old.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use handoff::domain::agent::Agent;
 use handoff::domain::event::{Actor, Body, Event};
 use handoff::domain::requirement::Channel;
-use handoff::domain::ticket::{OnUnavailable, Release, Target};
+use handoff::domain::ticket::{OnUnavailable, Release, Target, Ticket};
 use handoff::routing::command::{NewTransfer, Roots};
 use handoff::store::{PolicyRow, Request, Store, Subscription, Work};
 
 use super::Place;
 use super::harness::{Driver, agent, at, connector, desk, main_desk};
+use crate::pure::world::ticket_id;
 
 /// A transfer to this agent, which keeps the ticket with the handler until they have it.
 pub fn to_agent(name: &str) -> NewTransfer {
@@ -51,9 +54,58 @@ pub async fn an_epoch_rises_with_every_rebuild<P: Place>() {
     let driver = Driver::new(&store, &main_desk()).await;
     let head = driver.entries.last().expect("entries").seq;
     let (_, first) = store.head(&main_desk()).await.expect("the store answers").expect("the desk exists");
-    assert_eq!(store.next_epoch(&main_desk()).await.expect("the store answers"), first + 1);
+    let next = async |known, now, until| {
+        let (now, until) = (at(now), at(until));
+        store.next_epoch(&main_desk(), known, now, until).await.expect("the store answers")
+    };
+    assert_eq!(next(first, 10, 40).await, Some(first + 1));
     assert_eq!(store.head(&main_desk()).await.expect("the store answers"), Some((head, first + 1)));
-    store.next_epoch(&desk("default", "none")).await.expect_err("there is no such desk");
+    assert!(store.heads().await.expect("the store answers").contains(&(main_desk(), head, first + 1)));
+    assert_eq!(next(first, 50, 80).await, None, "somebody was quicker");
+    assert_eq!(next(first + 1, 39, 70).await, None, "somebody is at it");
+    assert_eq!(next(first + 1, 40, 70).await, Some(first + 2), "whoever was at it is late");
+    store.end_rebuild(&main_desk(), first + 1).await.expect("the store answers");
+    assert_eq!(next(first + 2, 41, 70).await, None, "the late one ends nobody's but its own");
+    store.end_rebuild(&main_desk(), first + 2).await.expect("the store answers");
+    assert_eq!(next(first + 2, 41, 70).await, Some(first + 3));
+    let nowhere = store.next_epoch(&desk("default", "none"), 1, at(0), at(1)).await;
+    assert_eq!(nowhere.expect("the store answers"), None);
+}
+
+pub async fn a_connector_is_attended_as_long_as_its_newest_subscription_says_so<P: Place>() {
+    let place = P::empty();
+    let store = place.open().await;
+    let (key, pbx) = (main_desk(), connector("pbx"));
+    let seat = |generation| vec![(key.clone(), pbx.clone(), generation)];
+    assert!(store.renew_leases(seat(1), at(10)).await.expect("the store answers").is_empty(), "it was never opened");
+    store.subscribe(&key, &pbx).await.expect("the store answers");
+    let mine = BTreeSet::from([(key.clone(), pbx.clone())]);
+    assert_eq!(store.renew_leases(seat(1), at(10)).await.expect("the store answers"), mine);
+    store.subscribe(&key, &pbx).await.expect("the store answers");
+    assert!(store.renew_leases(seat(1), at(90)).await.expect("the store answers").is_empty(), "a newer one was opened");
+    let attended = async |after| store.attended(at(after)).await.expect("the store answers");
+    assert_eq!(attended(9).await, BTreeMap::from([((key.clone(), pbx.clone()), at(10))]));
+    assert!(attended(10).await.is_empty());
+    assert_eq!(store.renew_leases(seat(2), at(5)).await.expect("the store answers"), mine);
+    assert_eq!(attended(9).await.len(), 1, "a lease is never shortened");
+}
+
+pub async fn rows_are_read_by_name<P: Place>() {
+    let place = P::empty();
+    let store = place.open().await;
+    let mut driver = Driver::new(&store, &main_desk()).await;
+    for nth in 0..3 {
+        driver.create(&format!("t-{nth}"), Channel::Chat, at(nth)).await;
+    }
+    let rows: Vec<Arc<Ticket>> = driver.model.tickets.own().values().cloned().collect();
+    let wanted = rows.iter().skip(1).map(|row| row.id).chain([ticket_id("none")]).collect();
+    let mut found = store.tickets(&main_desk(), &wanted).await.expect("the store answers");
+    found.sort_by_key(|row| row.id);
+    assert_eq!(found, rows[1..]);
+    let agents: Vec<Arc<Agent>> = driver.model.agents.own().values().cloned().collect();
+    let wanted = agents.iter().take(1).map(|row| row.id.clone()).collect();
+    assert_eq!(store.agents(&main_desk(), &wanted).await.expect("the store answers"), agents[..1]);
+    assert!(store.tickets(&main_desk(), &BTreeSet::new()).await.expect("the store answers").is_empty());
 }
 
 pub async fn retiring_is_bounded_and_leaves_no_hole<P: Place>() {

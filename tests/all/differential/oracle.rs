@@ -191,7 +191,11 @@ impl Oracle {
             let (since, suspect) = match *lease {
                 Lease::Live { since } => (since, false),
                 Lease::Suspect { since } => (since, true),
-                Lease::None | Lease::Lost => continue,
+                Lease::Lost => {
+                    lapsed.lost.extend((!slept).then_some((agent.number, agent.session)));
+                    continue;
+                }
+                Lease::None => continue,
             };
             if slept {
                 let since = since.max(now);

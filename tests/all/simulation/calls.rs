@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use handoff::availability::Availability;
-use handoff::engine::{Call, Engine, Failure, Reply};
-use handoff::store::{DedupKey, Store, StoredAnswer};
+use handoff::engine::{Call, Failure, Reply};
+use handoff::store::{DedupKey, StoredAnswer};
 
+use super::fleet::Fleet;
 use super::pause;
 use super::store::Ground;
 use super::trace::Trace;
@@ -155,22 +155,18 @@ impl Effects {
 }
 
 /// Makes a call until it is answered. `Err`: an answer that must not be.
-pub async fn carry_out<S: Store, A: Availability>(
-    book: Arc<std::sync::Mutex<Book>>,
-    engine: Engine<S, A>,
-    number: usize,
-) -> Result<(), String> {
+pub async fn carry_out(book: Arc<std::sync::Mutex<Book>>, fleet: Arc<Fleet>, number: usize) -> Result<(), String> {
     let lock = || book.lock().expect("nothing that panics runs under this lock");
     let Some(call) = lock().open.get(&number).cloned() else { return Ok(()) };
     for attempt in 1.. {
         let known = lock().known(&call);
-        let outcome = engine.submit(call.as_ref().clone()).await;
+        let outcome = fleet.submit(call.as_ref().clone()).await;
         let verdict = lock().judge(number, &call, known, &outcome)?;
         if verdict == Verdict::Over {
             break;
         }
         let rest = (number * 37 + attempt * 61) % 400 + 30;
-        pause::millis(engine.clock(), rest as i64).await;
+        pause::millis(&fleet.clock, rest as i64).await;
     }
     Ok(())
 }

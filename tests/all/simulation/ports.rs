@@ -1,8 +1,9 @@
 //! The two ports of a replica in this weather: the store and the index behind calls that take time, fail, and lose answers.
 
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use handoff::availability::memory::MemoryIndex;
+use handoff::availability::memory::{Dump, MemoryIndex};
 use handoff::availability::{self, Advanced, Ask, Availability, Beat, Change, Lapsed, Reservation};
 use handoff::domain::agent::Agent;
 use handoff::domain::connector::Connector;
@@ -16,7 +17,7 @@ use handoff::store::{
     Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work,
 };
 
-use super::store::MemoryStore;
+use super::store::{MemoryStore, Slip};
 use super::weather::{Fate, Port, Weather};
 
 pub struct WeatheredStore {
@@ -65,8 +66,28 @@ impl Store for WeatheredStore {
         self.call("head", self.store.head(desk)).await
     }
 
-    async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
-        self.call("next_epoch", self.store.next_epoch(desk)).await
+    async fn heads(&self) -> Result<Vec<(DeskKey, u64, u64)>, Error> {
+        self.call("heads", self.store.heads()).await
+    }
+
+    async fn next_epoch(&self, desk: &DeskKey, known: u64, now: Time, until: Time) -> Result<Option<u64>, Error> {
+        self.call("next_epoch", self.store.next_epoch(desk, known, now, until)).await
+    }
+
+    async fn end_rebuild(&self, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
+        self.call("end_rebuild", self.store.end_rebuild(desk, epoch)).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    async fn agents(&self, desk: &DeskKey, agents: &BTreeSet<AgentId>) -> Result<Vec<Arc<Agent>>, Error> {
+        self.call("agents", self.store.agents(desk, agents)).await
+    }
+
+    async fn tickets(&self, desk: &DeskKey, tickets: &BTreeSet<TicketId>) -> Result<Vec<Arc<Ticket>>, Error> {
+        self.call("tickets", self.store.tickets(desk, tickets)).await
     }
 
     async fn get_agent(&self, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
@@ -181,6 +202,18 @@ impl Store for WeatheredStore {
         self.call("save_acked", self.store.save_acked(acks)).await
     }
 
+    async fn renew_leases(
+        &self,
+        seats: Vec<(DeskKey, ConnectorId, u64)>,
+        until: Time,
+    ) -> Result<BTreeSet<(DeskKey, ConnectorId)>, Error> {
+        self.call("renew_leases", self.store.renew_leases(seats, until)).await
+    }
+
+    async fn attended(&self, after: Time) -> Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error> {
+        self.call("attended", self.store.attended(after)).await
+    }
+
     async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {
         self.call("policy", self.store.policy(desk, revision)).await
     }
@@ -190,30 +223,83 @@ impl Store for WeatheredStore {
     }
 }
 
+/// The index that all replicas share. Replaced by an empty one when it loses its memory, by an older one when it fails over.
+#[derive(Default)]
+pub struct SharedIndex {
+    now: Mutex<Arc<MemoryIndex>>,
+    kept: Mutex<Option<Arc<MemoryIndex>>>,
+}
+
+impl SharedIndex {
+    fn current(&self) -> MutexGuard<'_, Arc<MemoryIndex>> {
+        self.now.lock().expect("nothing that panics runs under this lock")
+    }
+
+    /// Another node has what it has now, and is behind from here on.
+    pub fn keep(&self) {
+        let copy = Arc::new(self.current().copy().expect("no call panicked"));
+        *self.kept.lock().expect("nothing that panics runs under this lock") = Some(copy);
+    }
+
+    pub fn dump(&self, desk: &DeskKey) -> Option<Dump> {
+        self.current().dump(desk).expect("no call panicked")
+    }
+
+    /// Restarted, it is empty.
+    pub fn lose(&self) {
+        *self.current() = Arc::default();
+    }
+
+    /// The node that was behind takes over.
+    pub fn fail_over(&self) -> bool {
+        let kept = self.kept.lock().expect("nothing that panics runs under this lock").take();
+        kept.map(|kept| *self.current() = kept).is_some()
+    }
+}
+
 pub struct WeatheredIndex {
-    /// Replaced by an empty one when it loses its memory.
-    index: Mutex<Arc<MemoryIndex>>,
+    index: Arc<SharedIndex>,
     weather: Arc<Weather>,
+    slip: Slip,
 }
 
 impl WeatheredIndex {
     pub fn new(weather: Arc<Weather>) -> WeatheredIndex {
-        WeatheredIndex { index: Mutex::default(), weather }
+        WeatheredIndex::of(Arc::default(), weather, Slip::default())
+    }
+
+    /// A replica's way to an index that others use too.
+    pub fn of(index: Arc<SharedIndex>, weather: Arc<Weather>, slip: Slip) -> WeatheredIndex {
+        WeatheredIndex { index, weather, slip }
     }
 
     async fn call<T, F>(&self, what: &'static str, call: impl FnOnce(Arc<MemoryIndex>) -> F) -> Answered<T>
     where
         F: Future<Output = Answered<T>>,
     {
+        self.call_or(what, call, |_| ()).await
+    }
+
+    /// `refused` is what is done all the same when the call fails before it began.
+    async fn call_or<T, F>(
+        &self,
+        what: &'static str,
+        call: impl FnOnce(Arc<MemoryIndex>) -> F,
+        refused: impl FnOnce(&MemoryIndex),
+    ) -> Answered<T>
+    where
+        F: Future<Output = Answered<T>>,
+    {
         let (fate, wiped) = self.weather.begins(Port::Index, what).await;
         let index = {
-            let mut index = self.index.lock().expect("nothing that panics runs under this lock");
+            let mut index = self.index.current();
             if wiped {
                 *index = Arc::default();
             }
             index.clone()
         };
         if fate == Fate::Refused {
+            refused(&index);
             return Err(availability::Error::Away);
         }
         let done = call(index).await;
@@ -245,7 +331,14 @@ impl Availability for WeatheredIndex {
         change: Change,
         now: Time,
     ) -> Answered<Advanced> {
-        self.call("advance", |index| async move { index.advance(desk, epoch, from, to, change, now).await }).await
+        let slip = self.slip;
+        let moved = |index: &MemoryIndex| {
+            if slip.saves_cursor_first {
+                let _moved = index.advance_at_once(desk, epoch, from, to, Change::default(), now);
+            }
+        };
+        let advance = |index: Arc<MemoryIndex>| async move { index.advance(desk, epoch, from, to, change, now).await };
+        self.call_or("advance", advance, moved).await
     }
 
     async fn refuse(

@@ -19,6 +19,7 @@ use handoff::stream::subscription::{Delivery, Subscription};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::fleet::Fleet;
 use super::pause;
 use super::scene::desk_key;
 use super::trace::Trace;
@@ -151,16 +152,17 @@ pub struct Habits {
     pub turn: i64,
 }
 
-/// Reads for as long as the replica lives.
-pub async fn read<S: Store, A: Availability>(
-    reader: Shared,
-    engine: Engine<S, A>,
-    mut habits: Habits,
-) -> Result<(), String> {
+/// Reads through one replica or another, as long as there are any.
+pub async fn read(reader: Shared, fleet: Arc<Fleet>, mut habits: Habits) -> Result<(), String> {
     loop {
         let rest = if habits.faithful { 100 } else { habits.dice.random_range(20..3_500) };
-        pause::millis(engine.clock(), rest + habits.turn).await;
-        connection(&reader, &engine, &mut habits).await?;
+        pause::millis(&fleet.clock, rest + habits.turn).await;
+        let Some(live) = fleet.pick() else { continue };
+        tokio::select! {
+            biased;
+            () = live.weather.died() => {}
+            ended = connection(&reader, &live.engine, &mut habits) => ended?,
+        }
     }
 }
 
@@ -185,6 +187,7 @@ async fn connection<S: Store, A: Availability>(
     let desk = desk_key();
     let mut seat = engine.hub().subscribe(&desk, &id, Arc::from("sim"), engine.clock());
     let Ok(opened) = engine.store().subscribe(&desk, &id).await else { return Ok(()) };
+    seat.opened(opened.generation);
     let mut head = engine.hub().head(&desk);
     let window = if habits.faithful { 256 } else { habits.dice.random_range(1..40) };
     let mut open = Subscription::new(opened.generation, window, start, prev, engine.clock().now());

@@ -18,10 +18,11 @@ use handoff::routing::evolve::evolve;
 use handoff::routing::reject::Reject;
 use handoff::routing::workset::{Changed, WorkingSet};
 
-use super::run::{self, Plan};
+use super::game::Plan;
+use super::run;
 use super::store::Slip;
 use super::trace::Trace;
-use super::{THREADS, say};
+use super::{Run, THREADS, cluster, say};
 
 /// Seeds within which each is found.
 const ENOUGH: u64 = 500;
@@ -69,7 +70,7 @@ fn without_version(rows: &WorkingSet<'_>, command: &Command, actor: &Actor, now:
 }
 
 /// Runs seeds until one breaks; says which, and by what.
-fn find(name: &str, plan: impl Fn(u64) -> Plan + Sync) {
+fn find(name: &str, run: Run, plan: impl Fn(u64) -> Plan + Sync) {
     let next = AtomicU64::new(1);
     let found = AtomicBool::new(false);
     let search = || {
@@ -78,7 +79,7 @@ fn find(name: &str, plan: impl Fn(u64) -> Plan + Sync) {
             if seed > ENOUGH {
                 break;
             }
-            if let Err(broken) = run::run(plan(seed), &Trace::silent()) {
+            if let Err(broken) = run(plan(seed), &Trace::silent()) {
                 found.store(true, Ordering::Relaxed);
                 return Some((seed, broken));
             }
@@ -95,17 +96,17 @@ fn find(name: &str, plan: impl Fn(u64) -> Plan + Sync) {
 
 #[test]
 fn a_missing_capacity_guard_is_found() {
-    find("no capacity guard", |seed| Plan { decide: without_room, ..Plan::of(seed) });
+    find("no capacity guard", run::run, |seed| Plan { decide: without_room, ..Plan::of(seed) });
 }
 
 #[test]
 fn a_missing_version_guard_is_found() {
-    find("no version guard", |seed| Plan { decide: without_version, ..Plan::of(seed) });
+    find("no version guard", run::run, |seed| Plan { decide: without_version, ..Plan::of(seed) });
 }
 
 #[test]
 fn an_answer_that_is_not_found_again_is_found() {
-    find("dedup skipped on retry", |seed| Plan {
+    find("dedup skipped on retry", run::run, |seed| Plan {
         slip: Slip { forgets_answers: true, ..Slip::default() },
         ..Plan::of(seed)
     });
@@ -113,8 +114,21 @@ fn an_answer_that_is_not_found_again_is_found() {
 
 #[test]
 fn a_deadline_that_is_not_recomputed_is_found() {
-    find("timer not recomputed", |seed| Plan {
+    find("timer not recomputed", run::run, |seed| Plan {
         slip: Slip { keeps_deadlines: true, ..Slip::default() },
         ..Plan::of(seed)
     });
+}
+
+#[test]
+fn a_cursor_that_is_saved_before_the_rest_is_done_is_found() {
+    find("cursor saved before apply", cluster::run, |seed| Plan {
+        slip: Slip { saves_cursor_first: true, ..Slip::default() },
+        ..Plan::of(seed)
+    });
+}
+
+#[test]
+fn a_missing_version_guard_is_found_between_replicas() {
+    find("no version guard, several replicas", cluster::run, |seed| Plan { decide: without_version, ..Plan::of(seed) });
 }

@@ -31,15 +31,19 @@ pub struct Ground {
     writing: tokio::sync::Mutex<()>,
     slip: Slip,
     incarnation: u64,
+    /// Whether several replicas write here.
+    shared: bool,
 }
 
-/// Mistakes that the store makes when it is asked to, for the simulation to find.
+/// Mistakes that the ports make when they are asked to, for the simulation to find.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slip {
     /// The answer kept under a request id is not found again.
     pub forgets_answers: bool,
     /// The deadline of a row is the one it had when it was first written.
     pub keeps_deadlines: bool,
+    /// The index takes down that it is at a number of the log before it has done what the log says up to there.
+    pub saves_cursor_first: bool,
 }
 
 /// A row of the due index sorts like this: by time, tickets before agents.
@@ -66,10 +70,14 @@ struct Kept {
     /// Tickets with work left on them, wrap-ups included.
     open: BTreeSet<TicketId>,
     epoch: u64,
+    /// Until when one rebuild keeps others off.
+    loader_until: Time,
     head: u64,
     /// The entries that are still there, the oldest first and without a hole.
     log: Vec<Arc<Entry>>,
     subscriptions: BTreeMap<ConnectorId, Subscription>,
+    /// Until when each connector is attended.
+    leases: BTreeMap<ConnectorId, Time>,
     policies: BTreeMap<u32, PolicyRow>,
 }
 
@@ -79,9 +87,11 @@ impl Kept {
             rows: WorkingSet::empty(key.clone()),
             open: BTreeSet::new(),
             epoch: 1,
+            loader_until: Time(0),
             head: 0,
             log: Vec::new(),
             subscriptions: BTreeMap::new(),
+            leases: BTreeMap::new(),
             policies: BTreeMap::new(),
         }
     }
@@ -98,7 +108,16 @@ pub struct Commit {
 
 impl Ground {
     pub fn new(slip: Slip, incarnation: u64) -> Arc<Ground> {
-        Arc::new(Ground { tables: Mutex::default(), writing: tokio::sync::Mutex::default(), slip, incarnation })
+        Arc::new(Ground::empty(slip, incarnation, false))
+    }
+
+    /// One on which several replicas write.
+    pub fn shared(slip: Slip, incarnation: u64) -> Arc<Ground> {
+        Arc::new(Ground::empty(slip, incarnation, true))
+    }
+
+    fn empty(slip: Slip, incarnation: u64, shared: bool) -> Ground {
+        Ground { tables: Mutex::default(), writing: tokio::sync::Mutex::default(), slip, incarnation, shared }
     }
 
     /// Keeps a journal of every transaction from now on.
@@ -190,12 +209,40 @@ impl Store for MemoryStore {
         self.of(desk, |kept| Some((kept.head, kept.epoch)))
     }
 
-    async fn next_epoch(&self, desk: &DeskKey) -> Result<u64, Error> {
+    async fn heads(&self) -> Result<Vec<(DeskKey, u64, u64)>, Error> {
+        let tables = self.ground.tables();
+        Ok(tables.desks.iter().map(|(desk, kept)| (desk.clone(), kept.head, kept.epoch)).collect())
+    }
+
+    async fn next_epoch(&self, desk: &DeskKey, known: u64, now: Time, until: Time) -> Result<Option<u64>, Error> {
         let _one_at_a_time = self.ground.writing.lock().await;
         let mut tables = self.ground.tables();
-        let kept = tables.desks.get_mut(desk).ok_or_else(|| missing("desk head", desk))?;
+        let Some(kept) = tables.desks.get_mut(desk) else { return Ok(None) };
+        if kept.epoch != known || kept.loader_until > now {
+            return Ok(None);
+        }
         kept.epoch += 1;
-        Ok(kept.epoch)
+        kept.loader_until = until;
+        Ok(Some(kept.epoch))
+    }
+
+    async fn end_rebuild(&self, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
+        let mut tables = self.ground.tables();
+        let kept = tables.desks.get_mut(desk).filter(|kept| kept.epoch == epoch);
+        kept.into_iter().for_each(|kept| kept.loader_until = Time(0));
+        Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        self.ground.shared
+    }
+
+    async fn agents(&self, desk: &DeskKey, agents: &BTreeSet<AgentId>) -> Result<Vec<Arc<Agent>>, Error> {
+        self.of(desk, |kept| agents.iter().filter_map(|id| kept.rows.agents.get(id)).cloned().collect())
+    }
+
+    async fn tickets(&self, desk: &DeskKey, tickets: &BTreeSet<TicketId>) -> Result<Vec<Arc<Ticket>>, Error> {
+        self.of(desk, |kept| tickets.iter().filter_map(|id| kept.rows.tickets.get(id)).cloned().collect())
     }
 
     async fn get_agent(&self, desk: &DeskKey, agent: &AgentId) -> Result<Option<Arc<Agent>>, Error> {
@@ -337,6 +384,34 @@ impl Store for MemoryStore {
             row.acked = row.acked.max(acked);
         }
         Ok(())
+    }
+
+    async fn renew_leases(
+        &self,
+        seats: Vec<(DeskKey, ConnectorId, u64)>,
+        until: Time,
+    ) -> Result<BTreeSet<(DeskKey, ConnectorId)>, Error> {
+        let mut tables = self.ground.tables();
+        let mut renewed = BTreeSet::new();
+        for (desk, connector, generation) in seats {
+            let kept = tables.desks.get_mut(&desk);
+            let newest =
+                |kept: &&mut Kept| kept.subscriptions.get(&connector).map(|row| row.generation) == Some(generation);
+            if let Some(kept) = kept.filter(newest) {
+                let lease = kept.leases.entry(connector.clone()).or_insert(until);
+                *lease = until.max(*lease);
+                renewed.insert((desk, connector));
+            }
+        }
+        Ok(renewed)
+    }
+
+    async fn attended(&self, after: Time) -> Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error> {
+        let tables = self.ground.tables();
+        let leases = tables.desks.iter().flat_map(|(desk, kept)| {
+            kept.leases.iter().map(move |(connector, until)| ((desk.clone(), connector.clone()), *until))
+        });
+        Ok(leases.filter(|(_, until)| *until > after).collect())
     }
 
     async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {

@@ -11,7 +11,7 @@ use handoff::clock::Clock;
 use handoff::domain::time::{Span, Time};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::pause;
 use super::trace::Trace;
@@ -76,8 +76,8 @@ impl Climate {
 
 pub struct Weather {
     sky: Mutex<Sky>,
-    /// Told when the fuse has burnt down.
-    pub killed: Notify,
+    /// Whether the fuse has burnt down.
+    dead: watch::Sender<bool>,
     clock: Clock,
     trace: Trace,
 }
@@ -120,8 +120,15 @@ impl Weather {
             wiped: false,
         };
         let most = climate.map_or(0, |climate| climate.fuse);
-        sky.fuse = (most > 0).then(|| sky.dice.random_range(20..=most.max(21)));
-        Arc::new(Weather { sky: Mutex::new(sky), killed: Notify::new(), clock, trace })
+        sky.fuse = sky.burns(most);
+        Arc::new(Weather { sky: Mutex::new(sky), dead: watch::Sender::new(false), clock, trace })
+    }
+
+    /// From now on things go wrong as in this climate.
+    pub fn turn(&self, climate: Climate) {
+        let mut sky = self.sky();
+        sky.climate = Some(climate);
+        sky.fuse = sky.burns(climate.fuse);
     }
 
     /// From now on nothing goes wrong, not even the end of this life.
@@ -129,6 +136,13 @@ impl Weather {
         let mut sky = self.sky();
         sky.climate = None;
         sky.fuse = None;
+    }
+
+    /// Returns when the replica in this weather is killed.
+    pub async fn died(&self) {
+        if self.dead.subscribe().wait_for(|dead| *dead).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Says what becomes of the next calls of this name.
@@ -177,7 +191,7 @@ impl Weather {
     }
 
     async fn end_of_life<T>(&self) -> T {
-        self.killed.notify_one();
+        self.dead.send_replace(true);
         std::future::pending().await
     }
 
@@ -187,6 +201,11 @@ impl Weather {
 }
 
 impl Sky {
+    /// How long a fuse burns that burns for so many calls at the most.
+    fn burns(&mut self, most: u32) -> Option<u32> {
+        (most > 0).then(|| self.dice.random_range(20..=most.max(21)))
+    }
+
     /// `None`: the fuse has burnt down.
     fn turns(&mut self) -> Option<u32> {
         if let Some(fuse) = &mut self.fuse {

@@ -26,7 +26,8 @@ pub fn batch(tables: &Tables, requests: &[Request], now: Time, slip: Slip) -> Lo
         let set = tables.desks.get(key).map_or_else(|| absent(key, &roots), |kept| closure(kept, &roots));
         (key.clone(), set)
     });
-    Loaded { desks: desks.collect(), answers, now }
+    let heads = tables.desks.iter().map(|(key, kept)| (key.clone(), kept.head));
+    Loaded { desks: desks.collect(), heads: heads.collect(), answers, now }
 }
 
 fn absent(key: &DeskKey, roots: &[&Roots]) -> WorkingSet<'static> {
