@@ -57,7 +57,7 @@ phases:
 	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
 
 # Each run begins elsewhere; a failure prints the command that repeats it.
-LONG := HANDOFF_PURE_CASES=3000 HANDOFF_DIFFERENTIAL_STEPS=400000 HANDOFF_SIMULATION_SEEDS=100000 HANDOFF_RACES=10000 \
+LONG := HANDOFF_PURE_CASES=3000 HANDOFF_DIFFERENTIAL_STEPS=400000 HANDOFF_REDIS_STEPS=1000000 HANDOFF_SIMULATION_SEEDS=100000 HANDOFF_RACES=10000 \
 	HANDOFF_ORACLE_TICKETS=5000000 HANDOFF_MODEL_STATES=3000000
 
 long: ## The long modes of the pure, differential, race, simulation, oracle and model tests: hours

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What the tests need beside Rust: says what is missing, then installs just that.
 #
-# Everything goes under target/clients, except what only the distribution has (a C compiler, make, Python's venv, Chromium, PostgreSQL),
-# which needs root. With all present it installs nothing, reaches no network and takes no rights. NO_INSTALL=1: fail instead.
+# Everything goes under target/clients, except what only the distribution has (a C compiler, make, Python's venv, Chromium, PostgreSQL,
+# Redis), which needs root. With all present it installs nothing, reaches no network and takes no rights. NO_INSTALL=1: fail instead.
 # The clients' stubs are made anew whenever proto/ has changed.
 
 set -euo pipefail
@@ -66,11 +66,20 @@ postgres_present() {
   return 1
 }
 
+# Version 7.0 or later, and its command line.
+redis_present() {
+  local version
+  version=$(redis-server --version 2>/dev/null | sed -n 's/.* v=\([0-9]*\)\..*/\1/p')
+  [[ ${version:-0} -ge 7 ]] && command -v redis-cli >/dev/null
+}
+
 missing_debian_packages() {
   command -v cc >/dev/null || echo gcc libc6-dev
   command -v make >/dev/null || echo make
   command -v chromium >/dev/null || echo chromium
   postgres_present || echo postgresql
+  redis_present || echo redis-server
+  command -v openssl >/dev/null || echo openssl
   python_clients_present || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
@@ -85,14 +94,24 @@ as_root() {
   fi
 }
 
-# While the packages are installed, Debian's PostgreSQL is told not to make and start a server of its own.
+# While the packages are installed, Debian's PostgreSQL is told not to make and start a server of its own, and no service is started.
+# Redis would also start with the machine: it is told not to.
 install_debian_packages() {
-  local no_cluster=/etc/postgresql-common/createcluster.d/handoff-tests.conf status=0
+  local no_cluster=/etc/postgresql-common/createcluster.d/handoff-tests.conf no_start=/usr/sbin/policy-rc.d status=0
   as_root apt-get update -q </dev/null
   as_root mkdir -p "${no_cluster%/*}"
   as_root tee "$no_cluster" <<<'create_main_cluster = false' >/dev/null
+  [[ ! -e $no_start ]] || no_start=
+  if [[ $no_start ]]; then
+    as_root tee "$no_start" <<<$'#!/bin/sh\nexit 101' >/dev/null
+    as_root chmod 755 "$no_start"
+  fi
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" </dev/null || status=$?
+  [[ ! $no_start ]] || as_root rm -f "$no_start"
   as_root rm -f "$no_cluster"
+  if [[ " $* " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
+    as_root systemctl disable redis-server >/dev/null 2>&1 || true
+  fi
   return "$status"
 }
 

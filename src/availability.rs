@@ -26,6 +26,7 @@
 //! - What an agent holds follows from the legs' states alone, and is kept though the agent is not known yet, or deleted.
 
 pub mod memory;
+pub mod redis;
 pub mod rows;
 
 use std::future::Future;

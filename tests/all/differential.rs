@@ -5,7 +5,9 @@
 
 mod cost;
 mod oracle;
+mod planted;
 mod property;
+mod redis;
 mod steps;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -56,30 +58,63 @@ fn setting(name: &str) -> Option<u64> {
 
 /// `again` is the command that repeats the whole run.
 fn compare(seed: u64, steps: u64, size: Size, again: &str) -> Reached {
-    let desk = DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("main").expect("valid") };
     let index = MemoryIndex::default();
-    let mut oracle = Oracle::default();
-    let mut generator = Generator::new(seed, size);
-    let mut last: VecDeque<Step> = VecDeque::new();
-    for at in 0..steps {
-        let dump = oracle.dump();
-        let step = generator.next(oracle.epoch(), dump.as_ref(), &mut oracle.reached);
-        let now = generator.now();
-        last.push_back(step);
-        last.drain(..last.len().saturating_sub(4));
-        let step = last.back().expect("just pushed");
-        let (expected, made) = on_oracle(&mut oracle, step, now);
-        let place = || format!("seed {seed}, step {at} of {size:?}, after {last:?}\n{again}");
-        let answer = on_index(&index, &desk, step, now);
-        assert_eq!(answer, expected, "another answer (left: index) with {}", place());
-        generator.remember(made);
-        let (view, expected) = (index.dump(&desk).expect("not poisoned"), oracle.dump());
+    let mut run = Run::new(seed, size);
+    for _ in 0..steps {
+        let expected = run.next();
+        let answer = ready(on_index(&index, &run.desk, run.step(), run.now));
+        assert_eq!(answer, expected, "another answer (left: index) with {}\n{again}", run.place());
+        let (view, expected) = (index.dump(&run.desk).expect("not poisoned"), run.oracle.dump());
+        let place = || format!("{}\n{again}", run.place());
         assert!(view == expected, "another view with {}\nindex {view:?}\noracle {expected:?}", place());
         if let Some(stranded) = expected.as_ref().and_then(property::stranded) {
             panic!("{stranded} with {}", place());
         }
     }
-    oracle.reached
+    run.oracle.reached
+}
+
+/// The oracle on its way through random steps.
+struct Run {
+    desk: DeskKey,
+    oracle: Oracle,
+    generator: Generator,
+    last: VecDeque<Step>,
+    now: Time,
+    seed: u64,
+    size: Size,
+    taken: u64,
+}
+
+impl Run {
+    fn new(seed: u64, size: Size) -> Run {
+        let desk = DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("main").expect("valid") };
+        let generator = Generator::new(seed, size);
+        let now = generator.now();
+        Run { desk, oracle: Oracle::default(), generator, last: VecDeque::new(), now, seed, size, taken: 0 }
+    }
+
+    /// Takes the next step; what the oracle answers.
+    fn next(&mut self) -> String {
+        let dump = self.oracle.dump();
+        let step = self.generator.next(self.oracle.epoch(), dump.as_ref(), &mut self.oracle.reached);
+        self.now = self.generator.now();
+        self.taken += 1;
+        self.last.push_back(step);
+        self.last.drain(..self.last.len().saturating_sub(4));
+        let step = self.last.back().expect("just pushed");
+        let (expected, made) = on_oracle(&mut self.oracle, step, self.now);
+        self.generator.remember(made);
+        expected
+    }
+
+    fn step(&self) -> &Step {
+        self.last.back().expect("a step was taken")
+    }
+
+    fn place(&self) -> String {
+        format!("seed {}, step {} of {:?}, after {:?}", self.seed, self.taken, self.size, self.last)
+    }
 }
 
 fn on_oracle(oracle: &mut Oracle, step: &Step, now: Time) -> (String, Vec<Reservation>) {
@@ -127,37 +162,37 @@ fn on_oracle(oracle: &mut Oracle, step: &Step, now: Time) -> (String, Vec<Reserv
     }
 }
 
-fn on_index(index: &MemoryIndex, desk: &DeskKey, step: &Step, now: Time) -> String {
+async fn on_index(index: &impl Availability, desk: &DeskKey, step: &Step, now: Time) -> String {
     match step {
-        Step::Reserve { epoch, seen, asks } => spell(index.reserve(desk, *epoch, *seen, asks.clone(), now)),
+        Step::Reserve { epoch, seen, asks } => spell(index.reserve(desk, *epoch, *seen, asks.clone(), now).await),
         Step::Advance { epoch, from, to, change } => {
-            spell(index.advance(desk, *epoch, *from, *to, change.clone(), now))
+            spell(index.advance(desk, *epoch, *from, *to, change.clone(), now).await)
         }
-        Step::Refuse { epoch, leg, ver, head } => spell(index.refuse(desk, *epoch, *leg, *ver, *head, now)),
-        Step::Expire { limit } => {
-            let made = ready(index.expire(*limit, now)).expect("of no epoch");
-            format!("{:?}", made.into_iter().map(|(_, reservation)| reservation).collect::<Vec<_>>())
-        }
-        Step::Beat { epoch, beats } => spell(index.beat(desk, *epoch, beats, now)),
-        Step::Lost => {
-            let mut lapsed = ready(index.lost(now)).expect("of no epoch");
-            format!("{:?}", lapsed.pop().map(|(_, lapsed)| lapsed))
-        }
-        Step::Begin { epoch, token } => spell(index.begin(desk, *epoch, *token, now)),
-        Step::Load { token, page, change } => spell(index.load(desk, *token, *page, change.clone(), now)),
-        Step::Flip { token, pages, cursor, head } => spell(index.flip(desk, *token, *pages, *cursor, *head)),
-        Step::Rematch { epoch } => spell(index.rematch(desk, *epoch, now)),
+        Step::Refuse { epoch, leg, ver, head } => spell(index.refuse(desk, *epoch, *leg, *ver, *head, now).await),
+        Step::Expire { limit } => match index.expire(*limit, now).await {
+            Ok(made) => format!("{:?}", made.into_iter().map(|(_, reservation)| reservation).collect::<Vec<_>>()),
+            Err(error) => format!("{error:?}"),
+        },
+        Step::Beat { epoch, beats } => spell(index.beat(desk, *epoch, beats, now).await),
+        Step::Lost => match index.lost(now).await {
+            Ok(mut lapsed) => format!("{:?}", lapsed.pop().map(|(_, lapsed)| lapsed)),
+            Err(error) => format!("{error:?}"),
+        },
+        Step::Begin { epoch, token } => spell(index.begin(desk, *epoch, *token, now).await),
+        Step::Load { token, page, change } => spell(index.load(desk, *token, *page, change.clone(), now).await),
+        Step::Flip { token, pages, cursor, head } => spell(index.flip(desk, *token, *pages, *cursor, *head).await),
+        Step::Rematch { epoch } => spell(index.rematch(desk, *epoch, now).await),
     }
 }
 
 /// An answer as the oracle spells it.
-fn spell<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) -> String {
-    let answer = ready(call).map_err(|error| match error {
-        Error::WrongEpoch { .. } => Refused::Epoch,
-        Error::RebuildRefused { .. } => Refused::Rebuild,
-        Error::Away => panic!("a call panicked"),
-    });
-    format!("{answer:?}")
+fn spell<T: std::fmt::Debug>(answer: Result<T, Error>) -> String {
+    match answer {
+        Err(Error::Away) => "away".to_owned(),
+        Err(Error::WrongEpoch { .. }) => format!("{:?}", Err::<T, _>(Refused::Epoch)),
+        Err(Error::RebuildRefused { .. }) => format!("{:?}", Err::<T, _>(Refused::Rebuild)),
+        Ok(answer) => format!("{:?}", Ok::<_, Refused>(answer)),
+    }
 }
 
 /// The index in this process never waits.

@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod postgres;
+pub mod redis;
 pub mod stage;
 pub mod streams;
 

@@ -12,6 +12,7 @@ mod model;
 mod moves;
 mod oracles;
 mod pure;
+mod redis;
 mod simulation;
 mod streams;
 mod tidy;

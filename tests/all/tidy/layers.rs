@@ -69,6 +69,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Crates that belong to a layer: who names them knows what that layer keeps to itself.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
+    ("redis", &["availability"]),
     ("tonic", &["grpc", "client", "cli", "lib", "proto"]),
     ("prost", &["grpc", "client", "cli", "lib", "proto"]),
     ("prost_types", &["grpc", "client", "cli", "lib"]),

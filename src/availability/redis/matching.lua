@@ -1,0 +1,240 @@
+-- Matching: the one place where a waiting leg and a free agent meet.
+--
+-- What comes out is as if all waiting legs were gone through in the order of their keys and each took the best of the agents still free.
+-- Only legs that entered a line and agents who got more room are looked at. Both wait for their turn in one heap, an agent under the
+-- key of the best leg for that agent, so that nobody is served before a smaller key.
+
+local HELD_BACK, HELD_BACK_LOOKED_AT, PORTION = 64, 256, 32
+local now, reservation_time
+
+-- A hold: refused(16), then the reservation as it was answered: leg(34) ver(8) channel(1) trigger(1) ` ahead cursor expire`, `|` and
+-- number(8) session(16) of each agent, `|` number(8) reason(1) of each held back, `|` number(8) load(4) of each load.
+local NOT_REFUSED = string.rep('-', 16)
+local function read_hold(text)
+  local refused, answer, numbers = sub(text, 1, 16), sub(text, 17), {}
+  local bar = find(answer, '|', 45, true)
+  local stop = find(answer, '|', bar + 1, true)
+  for at = bar + 1, stop - 1, 24 do numbers[#numbers + 1] = sub(answer, at, at + 7) end
+  return {refused = refused ~= NOT_REFUSED and refused, answer = answer, ver = tonumber(sub(answer, 35, 42), 16), numbers = numbers}
+end
+
+local function write_hold(hold) return (hold.refused or NOT_REFUSED) .. hold.answer end
+
+local holds = rows_of(HOLDS, read_hold, write_hold)
+
+local function has_room(agent, channel)
+  return agent and agent.spot and bit.band(tonumber(sub(agent.spot, 1, 2), 16), bit_of[channel]) ~= 0
+end
+
+-- The agents for a leg in order of choice, at most as many as it wants.
+local function choose(leg, line)
+  if sub(line, 1, 1) == 'A' then
+    local number = sub(line, 2)
+    if not has_room(agents.get(number), leg.channel) then
+      --@ preferred busy
+      return {}
+    end
+    return {number}
+  end
+  if count_free(leg.channel) == 0 then return {} end
+  local chosen, barred = {}, {count = 0}
+  for number in string.gmatch(leg.excluded, '%x+') do
+    barred[number], barred.count = true, barred.count + 1
+  end
+  while #chosen < math.max(leg.want, 1) do
+    local number = best_free(leg.lane, leg.channel, barred)
+    if not number then break end
+    chosen[#chosen + 1] = number
+    barred[number], barred.count = true, barred.count + 1
+  end
+  return chosen
+end
+
+-- Agents who fit and whom the log would take for available, and loads of those whom it would take for less busy.
+local function known_better(leg)
+  if not backs then backs = call('ZRANGE', BACKS, 0, HELD_BACK_LOOKED_AT - 1) end
+  local mask, wanted, entries = bit_of[leg.channel], {}, {}
+  for _, back in ipairs(backs) do
+    local suspect, reserved = tonumber(sub(back, 17, 18), 16), tonumber(sub(back, 19, 20), 16)
+    local reason = bit.band(suspect, mask) ~= 0 and 's' or bit.band(reserved, mask) ~= 0 and 'r'
+    local load = sub(back, 21, 24)
+    if reason or load ~= '----' then
+      entries[#entries + 1] = {number = sub(back, 1, 8), reason = reason, load = load ~= '----' and load}
+      wanted[#wanted + 1] = 'p' .. leg.lane .. sub(back, 9, 16)
+    end
+  end
+  if #entries == 0 then return '', '' end
+  fits.fetch(wanted)
+  local held_back, loads = {}, {}
+  for at, entry in ipairs(entries) do
+    if fits.get(wanted[at]) then
+      if entry.reason and #held_back < HELD_BACK and not is_excluded(leg, entry.number) then
+        --@ held back
+        held_back[#held_back + 1] = entry.number .. entry.reason
+      end
+      if entry.load and #loads < HELD_BACK then loads[#loads + 1] = entry.number .. entry.load end
+    end
+  end
+  return table.concat(held_back), table.concat(loads)
+end
+
+-- Holds agents for a leg; answers the reservation.
+local function hold(id, leg, numbers, trigger)
+  local held_back, loads = known_better(leg)
+  local chosen = {}
+  for at, number in ipairs(numbers) do chosen[at] = number .. session_of(agents.get(number).view) end
+  local head = format('%s%08x%s%s %d %s %.0f|', id, leg.ver, leg.channel, trigger, count_ahead(leg), cursor, now + reservation_time)
+  local answer = head .. table.concat(chosen) .. '|' .. held_back .. '|' .. loads
+  for _, number in ipairs(numbers) do
+    local agent = agents.get(number)
+    agent.reserved[id] = leg.channel .. weight_of(agent.view, tonumber(leg.channel))
+    refresh(number)
+  end
+  holds.put(id, {refused = false, answer = answer, ver = leg.ver, numbers = numbers})
+  call('ZADD', DEADLINES, format('%.0f', now + reservation_time), id)
+  return answer
+end
+
+-- Matches the leg that stands in line with this key, if it still does and somebody can take it.
+local function match_leg(key, trigger, made)
+  local id = id_of(key)
+  local leg = legs.get(id)
+  if not leg or not leg.line or leg.key ~= key then return end
+  local numbers = choose(leg, leg.line)
+  if #numbers == 0 then return end
+  made[#made + 1] = hold(id, leg, numbers, trigger)
+  leave_line(leg)
+  leg.line = false
+  legs.put(id, leg)
+end
+
+-- Calls with the members that begin with a prefix until told to stop; reads them in portions.
+local function each_starting(prefix, visit)
+  local from = 0
+  while true do
+    local members = starting(LINES, prefix, from, PORTION)
+    for _, member in ipairs(members) do
+      if visit(member) then return end
+    end
+    if #members < PORTION then return end
+    from = from + PORTION
+  end
+end
+
+-- The first leg of a line that this agent can take. No depth limit: who gave up after a number of heads would leave the leg behind them
+-- beside a free agent.
+local function first_in_line(line, agent)
+  local found
+  each_starting(line, function(member)
+    if not has_room(agent, sub(member, 77)) then return sub(line, 1, 1) == 'L' end
+    local key = sub(member, 10, 76)
+    if is_excluded(legs.get(id_of(key)), agent.number) then
+      --@ excluded head skipped
+      return false
+    end
+    found = key
+    return true
+  end)
+  return found
+end
+
+local function smaller(one, other)
+  if not one or other and less(other, one) then return other end
+  return one
+end
+
+-- The smallest waiting leg that an agent can take.
+local function best_leg(number)
+  local agent = agents.get(number)
+  if not agent or not agent.spot then return end
+  local best = first_in_line('A' .. number, agent)
+  local lanes = fits.get('g' .. sub(agent.spot, 27, 34))
+  if not lanes then return best end
+  local served = #lanes / 9
+  if served * served < count_starting(LINES, 'H') then
+    --@ lanes served scanned
+    for lane in string.gmatch(lanes, '%x+') do best = smaller(best, first_in_line('L' .. lane, agent)) end
+    return best
+  end
+  each_starting('H', function(member)
+    local key, lane = sub(member, 2, 68), sub(member, 69, 76)
+    if best and less(best, key) then return true end
+    if has_room(agent, sub(member, 77)) and find(lanes, ' ' .. lane, 1, true) then
+      --@ heads scanned
+      best = smaller(best, first_in_line('L' .. lane, agent))
+    end
+  end)
+  return best
+end
+
+local function push(heap, key, seeker)
+  local at = #heap + 1
+  heap[at] = {key = key, seeker = seeker}
+  while at > 1 do
+    local above = math.floor(at / 2)
+    if not less(heap[at].key, heap[above].key) then return end
+    heap[at], heap[above] = heap[above], heap[at]
+    at = above
+  end
+end
+
+local function pop(heap)
+  local top, last = heap[1], table.remove(heap)
+  if #heap == 0 then return top end
+  heap[1] = last
+  local at = 1
+  while true do
+    local least = at
+    for below = 2 * at, 2 * at + 1 do
+      if heap[below] and less(heap[below].key, heap[least].key) then least = below end
+    end
+    if least == at then return top end
+    heap[at], heap[least] = heap[least], heap[at]
+    at = least
+  end
+end
+
+-- Serves up to `limit` legs; `trigger_of` says why a leg was looked at.
+local function match(heap, limit, trigger_of)
+  for number in pairs(freed) do
+    local best = best_leg(number)
+    if best then push(heap, best, number) end
+  end
+  local made = {}
+  while #made < limit and #heap > 0 do
+    local turn = pop(heap)
+    -- Others were served since this agent looked.
+    local best = turn.key
+    if turn.seeker then best = best_leg(turn.seeker) end
+    if best == turn.key then
+      local before = #made
+      match_leg(best, trigger_of(best), made)
+      -- Who took a leg may have room for another; who did not will not by looking again.
+      if #made == before then best = nil end
+    end
+    if turn.seeker and best then push(heap, best, turn.seeker) end
+  end
+  return made
+end
+
+-- Ends a call: looks again at what it touched, then matches, unless the view is unmatched.
+local function settle()
+  refresh_touched()
+  if unmatched then
+    --@ unmatched view
+    return {}
+  end
+  local heap = {}
+  for key in pairs(arrived) do push(heap, key) end
+  return match(heap, math.huge, function(key) return arrived[key] and 'L' or 'F' end)
+end
+
+-- The answer of a script that matched.
+local function with_made(answer, made)
+  for _, one in ipairs(made) do answer[#answer + 1] = one end
+  return answer
+end
+
+local function write_rows()
+  for _, rows in ipairs({agents, legs, holds, fits}) do rows.flush() end
+end

@@ -1,0 +1,18 @@
+-- rematch(epoch, limit, now, reservation): `1` when nothing is left, and what was matched.
+
+local of_epoch, limit = argument(), tonumber(argument())
+now, reservation_time = tonumber(argument()), tonumber(argument())
+if not has_view(of_epoch) then return {'EPOCH'} end
+if not unmatched then return {'OK', '1'} end
+if less(cursor, unmatched) then return {'OK', '0'} end
+for channel in pairs(bit_of) do
+  for _, member in ipairs(starting(FREE, 'k' .. channel)) do freed[sub(member, 27, 34)] = true end
+end
+local made = match({}, limit, function() return 'L' end)
+local done = #made < limit
+if done then
+  --@ rematched
+  call('HDEL', META, 'unmatched')
+end
+write_rows()
+return with_made({'OK', done and '1' or '0'}, made)

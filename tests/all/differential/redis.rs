@@ -1,0 +1,110 @@
+//! The index in Redis against the oracle and the index in this process, on one server and on a cluster of three.
+//!
+//! After each step all three answer the same, and hold the same view. `HANDOFF_REDIS_STEPS` makes the runs longer,
+//! `HANDOFF_DIFFERENTIAL_SEED` repeats one. Branches of the scripts are marked by lines `--@ name`, which a run counts; planted
+//! bugs, changes of a few characters in the scripts, must each be found.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use handoff::availability::memory::MemoryIndex;
+use handoff::availability::redis::{Options, RedisIndex};
+use handoff::clock::Clock;
+
+use super::steps::Size;
+use super::{NARROW, Run, SMALL, WIDE, on_index, property, ready, setting};
+use crate::harness::redis::{Cluster, Server};
+
+/// A branch that is reached less often than this is not tested by a run.
+const ENOUGH: u32 = 3;
+
+/// As patient as tests are.
+pub fn options(url: &str) -> Options {
+    let patience = Duration::from_secs(20);
+    Options { response_timeout: patience, reserve_budget: patience, ..Options::new(url) }
+}
+
+pub async fn connected(url: &str, edit: impl Fn(&str) -> String) -> RedisIndex {
+    RedisIndex::connect_edited(options(url), Clock::new(1), edit).await.expect("it connects")
+}
+
+/// The first difference between Redis and the others in so many steps.
+pub async fn difference(index: &RedisIndex, seed: u64, steps: u64, size: Size) -> Option<String> {
+    let memory = MemoryIndex::default();
+    let mut run = Run::new(seed, size);
+    for _ in 0..steps {
+        let expected = run.next();
+        assert_eq!(ready(on_index(&memory, &run.desk, run.step(), run.now)), expected, "with {}", run.place());
+        let answer = on_index(index, &run.desk, run.step(), run.now).await;
+        if answer != expected {
+            return Some(format!("another answer with {}\nredis  {answer}\noracle {expected}", run.place()));
+        }
+        let expected = run.oracle.dump();
+        match index.dump(&run.desk).await {
+            Ok(view) if view == expected => {}
+            Ok(view) => {
+                return Some(format!("another view with {}\nredis  {view:?}\noracle {expected:?}", run.place()));
+            }
+            Err(error) => return Some(format!("{error} with {}", run.place())),
+        }
+        if let Some(stranded) = expected.as_ref().and_then(property::stranded) {
+            panic!("{stranded} with {}", run.place());
+        }
+    }
+    None
+}
+
+/// Steps over all runs, and the seed of the first.
+fn extent(steps: u64) -> (u64, u64) {
+    let seed = setting("HANDOFF_DIFFERENTIAL_SEED").unwrap_or(0x5eed);
+    (setting("HANDOFF_REDIS_STEPS").unwrap_or(steps), seed)
+}
+
+const SIZES: [Size; 4] = [SMALL, WIDE, NARROW, WIDE];
+
+/// Every run is on a Redis that the runs before have left as it is: an index must begin anew on whatever is there.
+async fn compare(index: &RedisIndex, flush: impl Fn(), runs: u64, steps: u64) {
+    let (steps, seed) = extent(steps);
+    for (run, size) in (0..runs).zip(SIZES.into_iter().cycle()) {
+        flush();
+        if let Some(difference) = difference(index, seed + run, steps / runs, size).await {
+            panic!("HANDOFF_DIFFERENTIAL_SEED={seed} HANDOFF_REDIS_STEPS={steps}: {difference}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn redis_answers_as_the_others_do() {
+    let server = Server::start(&[]);
+    let names = Mutex::new(BTreeMap::new());
+    let index = connected(&server.url(), |text| counted(text, &names)).await;
+    compare(&index, || drop(server.say(&["FLUSHALL"])), 8, 16_000).await;
+    let said = server.say(&["HGETALL", "handoff:{default/main}:meta:reached"]);
+    let said: Vec<&str> = said.lines().collect();
+    let mut reached = names.into_inner().expect("not poisoned");
+    reached.extend(said.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].parse::<u32>().expect("a count"))));
+    let rare: Vec<_> = reached.iter().filter(|(_, count)| **count < ENOUGH).collect();
+    assert!(rare.is_empty(), "reached too seldom: {rare:?}\nof {reached:#?}");
+}
+
+#[tokio::test]
+async fn a_cluster_answers_as_the_others_do() {
+    let cluster = Cluster::start();
+    let index = connected(&cluster.url(), str::to_owned).await;
+    let flush = || cluster.0.iter().for_each(|node| drop(node.say(&["FLUSHALL"])));
+    compare(&index, flush, 4, 2_000).await;
+}
+
+/// The script with its marks made into counters, and the names of the marks.
+fn counted(text: &str, names: &Mutex<BTreeMap<String, u32>>) -> String {
+    let mut names = names.lock().expect("not poisoned");
+    let line = |line: &str| match line.trim_start().strip_prefix("--@ ") {
+        Some(name) => {
+            names.insert(name.to_owned(), 0);
+            format!("redis.call('HINCRBY', KEYS[1] .. ':reached', '{name}', 1)\n")
+        }
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
