@@ -54,14 +54,13 @@ enum Further {
 impl<S: Store, A: Availability> Inner<S, A> {
     async fn further(&self, desk: &DeskKey, after: u64) -> Result<Further, Failure> {
         let store = |error| Failure::of_store(&error);
-        let entries = self.store.events_after(desk, after, STRETCH).await.map_err(store)?;
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            let head = self.store.head(desk).await.map_err(store)?.map_or(0, |(head, _)| head);
-            return Ok(if head > after { Further::Gone } else { Further::Nothing });
-        };
-        if first.seq != after + 1 {
-            return Ok(Further::Gone);
+        // The head first: what it counts and is not found is gone, and not merely later.
+        let head = self.store.head(desk).await.map_err(store)?.map_or(0, |(head, _)| head);
+        if head <= after {
+            return Ok(Further::Nothing);
         }
+        let entries = self.store.events_after(desk, after, STRETCH).await.map_err(store)?;
+        let Some(last) = entries.last().filter(|_| entries[0].seq == after + 1) else { return Ok(Further::Gone) };
         let to = last.seq;
         let named: BTreeSet<TicketId> = entries.iter().filter_map(|entry| entry.event.ticket).collect();
         let tickets = self.store.tickets(desk, &named).await.map_err(store)?;
