@@ -105,7 +105,13 @@ fn walks(steps: &[String]) -> Vec<&str> {
 #[tokio::test]
 async fn every_statement_can_be_prepared_and_none_walks_a_large_table() {
     let (_database, mut connection) = filled().await;
-    let may_walk = [statements::ALL_DESKS.postgres, statements::INCARNATION.postgres];
+    // A row for each desk, or connector.
+    let may_walk = [
+        statements::ALL_DESKS.postgres,
+        statements::ATTENDED.postgres,
+        statements::HEADS.postgres,
+        statements::INCARNATION.postgres,
+    ];
     let mut found = Vec::new();
     for (name, statement) in all().filter(|(_, statement)| !may_walk.contains(statement)) {
         let steps = plan(&mut connection, name, statement).await;

@@ -102,6 +102,8 @@ pub async fn rows_are_read_by_name<P: Place>() {
     let mut found = store.tickets(&main_desk(), &wanted).await.expect("the store answers");
     found.sort_by_key(|row| row.id);
     assert_eq!(found, rows[1..]);
+    driver.agent("ann").await;
+    driver.agent("bea").await;
     let agents: Vec<Arc<Agent>> = driver.model.agents.own().values().cloned().collect();
     let wanted = agents.iter().take(1).map(|row| row.id.clone()).collect();
     assert_eq!(store.agents(&main_desk(), &wanted).await.expect("the store answers"), agents[..1]);
