@@ -284,7 +284,10 @@ impl Availability for RedisIndex {
                 Err(_) if !all.is_empty() => break,
                 Err(error) => return Err(error),
             };
-            let lapsed = self.link.read(answer.lapsed())?;
+            let mut lapsed = self.link.read(answer.lapsed())?;
+            // The script names them by how long they are silent.
+            lapsed.suspect.sort_unstable();
+            lapsed.lost.sort_unstable();
             if lapsed != Lapsed::default() {
                 all.push((desk, lapsed));
             }

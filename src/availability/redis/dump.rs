@@ -98,7 +98,7 @@ impl Parts {
         members.sort();
         same(members, self.members("free"), "the free agents")?;
         same(backs, self.members("backs"), "the agents held back")?;
-        let leased = agents.iter().filter(|agent| matches!(agent.lease, Lease::Live { .. } | Lease::Suspect { .. }));
+        let leased = agents.iter().filter(|agent| agent.lease != Lease::None);
         same(vec![leased.count()], vec![beats.len()], "the leases")?;
         Ok((agents, spots))
     }
@@ -214,7 +214,7 @@ fn agent(name: &str, row: &str, since: Option<Time>) -> Result<(AgentDump, Optio
         ("-", None) => Lease::None,
         ("L", Some(since)) => Lease::Live { since },
         ("S", Some(since)) => Lease::Suspect { since },
-        ("X", None) => Lease::Lost,
+        ("X", Some(Time(0))) => Lease::Lost,
         _ => return Err(reader.malformed()),
     };
     let (spot, back) = (reader.text(34)?, reader.text(16)?);

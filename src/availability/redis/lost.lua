@@ -1,4 +1,5 @@
--- lost(now, suspect after, lost after, sweep gap): agents newly suspect, and agents with sessions newly lost, as two texts.
+-- lost(now, suspect after, lost after, sweep gap): agents newly suspect, and agents with sessions that are lost, as two texts. Whoever is lost stays
+-- among the heartbeats with the time 0, to be named again until the log ends the session.
 
 now = tonumber(argument())
 local suspect_after, lost_after, gap = tonumber(argument()), tonumber(argument()), tonumber(argument())
@@ -9,7 +10,7 @@ call('HSET', META, 'tick', format('%.0f', now))
 if slept then
   --@ the sweeper slept
   local renewed = {}
-  for _, number in ipairs(call('ZRANGE', BEATS, '-inf', '(' .. format('%.0f', now), 'BYSCORE')) do
+  for _, number in ipairs(call('ZRANGE', BEATS, '(0', '(' .. format('%.0f', now), 'BYSCORE')) do
     renewed[#renewed + 1] = format('%.0f', now)
     renewed[#renewed + 1] = number
   end
@@ -23,10 +24,13 @@ for at = 1, #silent, 2 do numbers[#numbers + 1] = silent[at] end
 agents.fetch(numbers)
 for at, number in ipairs(numbers) do
   local agent, since = agents.get(number), tonumber(silent[2 * at])
-  if since + lost_after <= now then
+  if agent.lease == 'X' then
+    --@ still lost
+    lost[#lost + 1] = number .. session_of(agent.view)
+  elseif since + lost_after <= now then
     --@ lost
     agent.lease = 'X'
-    call('ZREM', BEATS, number)
+    call('ZADD', BEATS, 0, number)
     lost[#lost + 1] = number .. session_of(agent.view)
     touch(agent)
   elseif agent.lease == 'L' then
