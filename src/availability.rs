@@ -25,6 +25,7 @@
 //!   matches are [`Trigger::AgentFreed`].
 //! - What an agent holds follows from the legs' states alone, and is kept though the agent is not known yet, or deleted.
 
+pub mod chosen;
 pub mod memory;
 pub mod redis;
 pub mod rows;

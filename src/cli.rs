@@ -4,11 +4,11 @@
 mod apply;
 mod bench;
 mod demo;
-mod embedded;
 mod export;
 mod folder;
 mod migrate;
 mod serve;
+mod service;
 mod simulate;
 
 use std::io::Write;

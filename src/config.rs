@@ -1,5 +1,5 @@
 //! Settings of the service: defaults < file (TOML) < environment < flags. Unknown keys are refused, and what came of it all can
-//! be printed with where each value is from. There are no secrets among the settings yet.
+//! be printed with where each value is from, without passwords.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,10 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub grpc_addr: SocketAddr,
+    /// Of the embedded service; not used by one of many replicas.
     pub data_dir: PathBuf,
+    /// What replicas share; `None`: the service is embedded.
+    pub shared: Option<Shared>,
     /// How long calls and streams may take to end when the process is stopped.
     pub drain_timeout: Span,
     /// Which log lines are written: `info`, or by target, `info,handoff=debug`.
@@ -31,6 +34,22 @@ pub struct Settings {
     /// Listening beyond this machine without authentication was asked for in so many words.
     pub insecure_listen: bool,
     origins: BTreeMap<&'static str, Origin>,
+}
+
+/// What replicas share. The URLs may hold passwords.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shared {
+    pub database_url: String,
+    pub redis_url: String,
+    /// PEM file with the authority that signed Redis's certificate, where the system does not trust it.
+    pub redis_ca_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (database, redis) = (without_password(&self.database_url), without_password(&self.redis_url));
+        f.debug_struct("Shared").field("database_url", &database).field("redis_url", &redis).finish_non_exhaustive()
+    }
 }
 
 /// Where a value is from.
@@ -61,6 +80,8 @@ pub enum Error {
     Unknown { key: String, origin: Origin },
     #[error("{key} = `{value}` ({origin}): {expected}")]
     Value { key: &'static str, value: String, origin: Origin, expected: String },
+    #[error("{given} is set and {missing} is not: replicas share a PostgreSQL and a Redis; without either the service is embedded")]
+    Half { given: &'static str, missing: &'static str },
     #[error("no data directory: set `data_dir`, as there is neither XDG_DATA_HOME nor HOME to choose one by")]
     NoDataDir,
     #[error(
@@ -71,9 +92,12 @@ pub enum Error {
 }
 
 /// Every setting with its preset; the empty one is worked out.
-const KEYS: [(&str, &str); 7] = [
+const KEYS: [(&str, &str); 10] = [
     ("grpc_addr", "127.0.0.1:50051"),
     ("data_dir", ""),
+    ("database_url", ""),
+    ("redis_url", ""),
+    ("redis_ca_file", ""),
     ("drain_timeout", "30s"),
     ("log", "info"),
     ("log_format", "text"),
@@ -113,11 +137,13 @@ impl Settings {
         let data_dir = match given.get("data_dir") {
             Some(given) if given.value.is_empty() => return Err(given.refused("the path of a directory")),
             Some(given) => PathBuf::from(&given.value),
+            None if given.contains_key("database_url") => PathBuf::new(),
             None => preset_data_dir(variables).ok_or(Error::NoDataDir)?,
         };
         let settings = Settings {
             grpc_addr: address(&value("grpc_addr"))?,
             data_dir,
+            shared: shared(&value("database_url"), &value("redis_url"), &value("redis_ca_file"))?,
             drain_timeout: drain(&value("drain_timeout"))?,
             log: value("log").value,
             log_format: value("log_format").one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
@@ -140,9 +166,17 @@ impl fmt::Display for Settings {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
         };
+        let shared = self.shared.as_ref();
+        let url = |url: fn(&Shared) -> &String| text(&shared.map_or(String::new(), |shared| without_password(url(shared))));
+        let ca_file = shared.and_then(|shared| shared.redis_ca_file.as_ref()).map_or_else(String::new, |path| {
+            path.to_string_lossy().into_owned()
+        });
         let values = [
             ("grpc_addr", text(&self.grpc_addr.to_string())),
             ("data_dir", text(&self.data_dir.to_string_lossy())),
+            ("database_url", url(|shared| &shared.database_url)),
+            ("redis_url", url(|shared| &shared.redis_url)),
+            ("redis_ca_file", text(&ca_file)),
             ("drain_timeout", text(&self.drain_timeout.to_string())),
             ("log", text(&self.log)),
             ("log_format", text(format)),
@@ -178,6 +212,29 @@ impl Given {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         found.ok_or_else(|| self.refused(&known.join(" or ")))
     }
+}
+
+fn shared(database_url: &Given, redis_url: &Given, redis_ca_file: &Given) -> Result<Option<Shared>, Error> {
+    let half = |given, missing| Err(Error::Half { given, missing });
+    match (database_url.value.as_str(), redis_url.value.as_str()) {
+        ("", "") if !redis_ca_file.value.is_empty() => half("redis_ca_file", "redis_url"),
+        ("", "") => Ok(None),
+        (_, "") => half("database_url", "redis_url"),
+        ("", _) => half("redis_url", "database_url"),
+        (database_url, redis_url) => Ok(Some(Shared {
+            database_url: database_url.to_owned(),
+            redis_url: redis_url.to_owned(),
+            redis_ca_file: Some(PathBuf::from(&redis_ca_file.value)).filter(|path| !path.as_os_str().is_empty()),
+        })),
+    }
+}
+
+/// A URL as it may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let hidden = rest[..end].rsplit_once('@').and_then(|(user, hosts)| Some((user.split_once(':')?.0, hosts)));
+    hidden.map_or_else(|| url.to_owned(), |(user, hosts)| format!("{scheme}://{user}:***@{hosts}{}", &rest[end..]))
 }
 
 fn address(given: &Given) -> Result<SocketAddr, Error> {
@@ -365,6 +422,24 @@ mod tests {
         }
         let file = File::new("syntax", "log = \n");
         assert!(file.load(&[]).expect_err("no TOML").contains("is not TOML"));
+    }
+
+    #[test]
+    fn replicas_share_a_database_and_an_index_or_neither() {
+        assert_eq!(load(&[], &[]).expect("good").shared, None);
+        let urls = [("database_url", "postgres://me:pass@word@db/handoff?a=b"), ("redis_url", "rediss://:hush@r:1")];
+        let shared = Settings::load(None, &BTreeMap::new(), urls.map(|(key, url)| (key, url.to_owned())).to_vec());
+        let shared = shared.expect("a replica needs no home");
+        let printed = shared.to_string();
+        assert!(printed.contains("\"postgres://me:***@db/handoff?a=b\""), "{printed}");
+        assert!(printed.contains("\"rediss://:***@r:1\""), "{printed}");
+        let told = format!("{shared:?}");
+        assert!(!told.contains("pass") && !told.contains("hush"), "{told}");
+        for (key, value) in urls {
+            let error = load(&[], &[(key, value)]).expect_err("one of two");
+            assert!(error.contains("database_url") && error.contains("redis_url"), "{error}");
+        }
+        assert!(load(&[("HANDOFF_REDIS_CA_FILE", "/ca")], &[]).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod alike;
 mod changes;
+pub mod chosen;
 mod load;
 mod log;
 mod migrations;

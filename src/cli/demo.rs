@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use super::embedded::Embedded;
+use super::service::Service;
 use super::folder::Folder;
 use crate::client::demo::{self, Ending, Format, Length, Output, Play};
 use crate::clock::Clock;
@@ -112,7 +112,7 @@ async fn embedded(args: &Args, interrupted: Shutdown) -> anyhow::Result<Ending> 
     let (stop, stopping) = shutdown::switch();
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.context("no free port")?;
     let server = format!("http://{}", listener.local_addr().context("no free port")?);
-    let service = Embedded::open(folder.path(), clock.clone()).await?;
+    let service = Service::embedded(folder.path(), clock.clone()).await?;
     let serving = service.serve(listener, stopping, DRAIN);
     let playing = async {
         let play = Play { server: server.clone(), seed: args.seed, desk: "demo".to_owned(), length: Length::Morning };

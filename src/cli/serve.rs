@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use super::embedded::Embedded;
+use super::service::Service;
+use crate::availability::redis::Options;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Settings, Shared};
 use crate::grpc::serve::Terms;
 use crate::shutdown::{self, Signals};
 use crate::telemetry;
@@ -21,6 +22,7 @@ use crate::telemetry;
     Examples:\n  \
     handoff serve\n  \
     handoff serve --grpc-addr 127.0.0.1:0 --data-dir ./data\n  \
+    handoff serve --database-url postgres://handoff@db/handoff --redis-url redis://redis/\n  \
     handoff serve --config /etc/handoff.toml --print-config\n  \
     HANDOFF_LOG=info,handoff=debug handoff serve")]
 pub struct Args {
@@ -33,6 +35,15 @@ pub struct Args {
     /// Where data is kept [default: handoff in the user's data directory] [env: HANDOFF_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// PostgreSQL that the replicas share, e.g. postgres://handoff@db/handoff; goes with --redis-url [env: HANDOFF_DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Redis that the replicas share: redis, rediss, redis+cluster or redis+sentinel [env: HANDOFF_REDIS_URL]
+    #[arg(long, value_name = "URL")]
+    redis_url: Option<String>,
+    /// PEM file of the authority behind Redis's certificate [default: the system's] [env: HANDOFF_REDIS_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    redis_ca_file: Option<String>,
     /// How long calls and streams may take to end at a stop [default: 30s] [env: HANDOFF_DRAIN_TIMEOUT]
     #[arg(long, value_name = "SPAN")]
     drain_timeout: Option<String>,
@@ -66,6 +77,9 @@ impl Args {
         let given = [
             ("grpc_addr", self.grpc_addr.clone()),
             ("data_dir", data_dir.transpose()?),
+            ("database_url", self.database_url.clone()),
+            ("redis_url", self.redis_url.clone()),
+            ("redis_ca_file", self.redis_ca_file.clone()),
             ("drain_timeout", self.drain_timeout.clone()),
             ("log", self.log.clone()),
             ("log_format", self.log_format.clone()),
@@ -95,10 +109,17 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let listener = TcpListener::bind(addr).await.with_context(|| cannot_listen(addr))?;
     let bound = listener.local_addr().with_context(|| cannot_listen(addr))?;
     let (trigger, shutdown) = shutdown::switch();
-    let service = Embedded::open(&settings.data_dir, Clock::new(1)).await?;
+    let clock = Clock::new(1);
+    let service = match &settings.shared {
+        Some(Shared { database_url, redis_url, redis_ca_file }) => {
+            let redis = Options { ca_file: redis_ca_file.clone(), ..Options::new(redis_url) };
+            Service::shared(database_url, redis, clock).await?
+        }
+        None => Service::embedded(&settings.data_dir, clock).await?,
+    };
     // Before anybody is told that it is ready: from here on a signal stops it well.
     let mut signals = Signals::listen().context("cannot be told of signals")?;
-    tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), insecure = settings.insecure_listen, "ready");
+    tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), shared = ?settings.shared, insecure = settings.insecure_listen, "ready");
     super::print(&format!("grpc {bound}\n"))?;
     let terms = Terms { drain: settings.drain_timeout.to_std(), origins: settings.allowed_origins.clone() };
     let mut serving = std::pin::pin!(service.serve(listener, shutdown, terms));
