@@ -9,17 +9,17 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::harness::{Folder, PATIENCE, Service, eventually};
 
-const HANDOFF: &str = env!("CARGO_BIN_EXE_handoff");
+pub const HANDOFF: &str = env!("CARGO_BIN_EXE_handoff");
 
 /// `handoff serve`, killed with its owner.
-struct Process {
+pub struct Process {
     child: Child,
-    address: String,
+    pub address: String,
     _folder: Folder,
 }
 
 impl Process {
-    fn serve(flags: &[&str]) -> Process {
+    pub fn serve(flags: &[&str]) -> Process {
         let folder = Folder::new();
         let mut command = Command::new(HANDOFF);
         command.args(["serve", "--grpc-addr", "127.0.0.1:0", "--data-dir"]).arg(folder.path()).args(flags);
@@ -32,7 +32,7 @@ impl Process {
         Process { child, address: format!("http://{address}"), _folder: folder }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success(), "{name} was sent");
     }

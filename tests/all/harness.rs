@@ -106,16 +106,7 @@ impl Service {
     }
 
     pub async fn clients(&self) -> Clients {
-        let channel =
-            Channel::from_shared(self.address.clone()).expect("an address").connect().await.expect("it listens");
-        Clients {
-            desks: DeskServiceClient::new(channel.clone()),
-            tickets: TicketServiceClient::new(channel.clone()),
-            agents: AgentServiceClient::new(channel.clone()),
-            offers: OfferServiceClient::new(channel.clone()),
-            decisions: DecisionServiceClient::new(channel.clone()),
-            policies: PolicyServiceClient::new(channel),
-        }
+        Clients::at(&self.address).await
     }
 
     /// Stops in order and gives the data back, for a service that starts again on it.
@@ -124,6 +115,21 @@ impl Service {
         self.served.await.expect("the server ends by itself");
         self.engine.stop().await;
         self.folder.take().expect("it is given back once")
+    }
+}
+
+impl Clients {
+    pub async fn at(address: &str) -> Clients {
+        let channel =
+            Channel::from_shared(address.to_owned()).expect("an address").connect().await.expect("it listens");
+        Clients {
+            desks: DeskServiceClient::new(channel.clone()),
+            tickets: TicketServiceClient::new(channel.clone()),
+            agents: AgentServiceClient::new(channel.clone()),
+            offers: OfferServiceClient::new(channel.clone()),
+            decisions: DecisionServiceClient::new(channel.clone()),
+            policies: PolicyServiceClient::new(channel),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod moves;
 mod oracles;
 mod pure;
 mod redis;
+mod replicas;
 mod simulation;
 mod streams;
 mod tidy;

@@ -26,7 +26,10 @@ impl Stage {
     }
 
     pub async fn named(service: &Service, desk_id: &str) -> Stage {
-        let mut clients = service.clients().await;
+        Stage::built(service.clients().await, desk_id).await
+    }
+
+    pub async fn built(mut clients: Clients, desk_id: &str) -> Stage {
         let request =
             pb::CreateDeskRequest { desk_id: desk_id.into(), desk: Some(pb::Desk::default()), ..Default::default() };
         let desk = clients.desks.create_desk(request).await.expect("a desk").into_inner().name;
