@@ -80,7 +80,9 @@ pub enum Error {
     Unknown { key: String, origin: Origin },
     #[error("{key} = `{value}` ({origin}): {expected}")]
     Value { key: &'static str, value: String, origin: Origin, expected: String },
-    #[error("{given} is set and {missing} is not: replicas share a PostgreSQL and a Redis; without either the service is embedded")]
+    #[error(
+        "{given} is set and {missing} is not: replicas share a PostgreSQL and a Redis; without either the service is embedded"
+    )]
     Half { given: &'static str, missing: &'static str },
     #[error("no data directory: set `data_dir`, as there is neither XDG_DATA_HOME nor HOME to choose one by")]
     NoDataDir,
@@ -167,10 +169,11 @@ impl fmt::Display for Settings {
             LogFormat::Json => "json",
         };
         let shared = self.shared.as_ref();
-        let url = |url: fn(&Shared) -> &String| text(&shared.map_or(String::new(), |shared| without_password(url(shared))));
-        let ca_file = shared.and_then(|shared| shared.redis_ca_file.as_ref()).map_or_else(String::new, |path| {
-            path.to_string_lossy().into_owned()
-        });
+        let url =
+            |url: fn(&Shared) -> &String| text(&shared.map_or(String::new(), |shared| without_password(url(shared))));
+        let ca_file = shared
+            .and_then(|shared| shared.redis_ca_file.as_ref())
+            .map_or_else(String::new, |path| path.to_string_lossy().into_owned());
         let values = [
             ("grpc_addr", text(&self.grpc_addr.to_string())),
             ("data_dir", text(&self.data_dir.to_string_lossy())),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use super::service::Service;
 use super::folder::Folder;
+use super::service::Service;
 use crate::client::demo::{self, Ending, Format, Length, Output, Play};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
