@@ -187,7 +187,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
                 self.inner.end_rebuild(desk, built).await;
             }
             Err(failure) => {
-                tracing::error!(desk = %desk.desk, %failure, "the availability view could not be built");
+                tracing::warn!(desk = %desk.desk, %failure, "the availability view was not built; it is tried again");
                 self.doubts.raise(desk.clone(), Doubt::View);
             }
         }

@@ -90,7 +90,7 @@ fn worked_on_by(ticket: &Ticket) -> impl Iterator<Item = &AgentId> {
     ticket.legs.iter().flat_map(|leg| leg.offers.iter().map(|offer| &offer.agent).chain(leg.agent.as_ref()))
 }
 
-/// Whether it changed the desk's scope: what is not of a ticket, an agent's presence included, for limits follow from profiles.
+/// Whether it changed the desk's scope. The number of the next agent is part of that.
 fn is_of_the_desk(body: &Body) -> bool {
     matches!(
         body,
