@@ -13,7 +13,7 @@ use super::desk::{DeskChange, Moved};
 use super::doubts::Doubt;
 use super::writer::{Job, Writer};
 use crate::availability::{Advanced, Availability, Change};
-use crate::domain::event::{Body, Entry};
+use crate::domain::event::Entry;
 use crate::domain::id::{AgentId, DeskKey, TicketId};
 use crate::domain::log::LogRow;
 use crate::domain::ticket::Ticket;
@@ -68,7 +68,8 @@ impl<S: Store, A: Availability> Inner<S, A> {
         let agents: BTreeSet<AgentId> =
             of_events.chain(tickets.iter().flat_map(|row| worked_on_by(row))).cloned().collect();
         let agents = self.store.agents(desk, &agents).await.map_err(store)?;
-        let scope = if entries.iter().any(|entry| is_of_the_desk(&entry.event.body)) {
+        // What is not of a ticket may be of the desk itself.
+        let scope = if entries.iter().any(|entry| entry.event.ticket.is_none()) {
             self.store.scope(desk).await.map_err(store)?
         } else {
             None
@@ -88,26 +89,6 @@ impl<S: Store, A: Availability> Inner<S, A> {
 /// Everybody whose row an event of this ticket may have changed.
 fn worked_on_by(ticket: &Ticket) -> impl Iterator<Item = &AgentId> {
     ticket.legs.iter().flat_map(|leg| leg.offers.iter().map(|offer| &offer.agent).chain(leg.agent.as_ref()))
-}
-
-/// Whether it changed the desk's scope. The number of the next agent is part of that.
-fn is_of_the_desk(body: &Body) -> bool {
-    matches!(
-        body,
-        Body::DeskCreated { .. }
-            | Body::DeskUpdated { .. }
-            | Body::LaneAdded { .. }
-            | Body::LaneRetired { .. }
-            | Body::GroupAdded { .. }
-            | Body::GroupRetired { .. }
-            | Body::ConnectorCreated { .. }
-            | Body::ConnectorUpdated { .. }
-            | Body::ConnectorDeleted { .. }
-            | Body::ConnectorAway { .. }
-            | Body::ConnectorBack { .. }
-            | Body::PolicyUpdated { .. }
-            | Body::AgentCreated { .. }
-    )
 }
 
 impl Stretch {

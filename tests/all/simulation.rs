@@ -3,7 +3,7 @@
 //! replica with an index of its own, `cluster` several that share one.
 //!
 //! A seed is repeated with `HANDOFF_SIMULATION_SEED=17 cargo test --release --test all simulation::`, which prints the end of
-//! its trace. `HANDOFF_SIMULATION_SEEDS` says how many are run.
+//! its trace. `HANDOFF_SIMULATION_SEEDS` says up to which seed is run, and `HANDOFF_SIMULATION_FROM` from which on.
 
 mod calls;
 mod cluster;
@@ -58,7 +58,8 @@ fn search(test: &str, seeds: u64, run: Run) {
         return;
     }
     let seeds = setting("HANDOFF_SIMULATION_SEEDS").unwrap_or(seeds);
-    let next = AtomicU64::new(1);
+    let first = setting("HANDOFF_SIMULATION_FROM").unwrap_or(1);
+    let next = AtomicU64::new(first);
     let began = Instant::now();
     let work = || {
         let mut sum = Ending::default();
@@ -94,7 +95,7 @@ fn search(test: &str, seeds: u64, run: Run) {
             }
         }
     }
-    say(&format!("{test}: {seeds} seeds in {:.1?}: {sum:?}", began.elapsed()));
+    say(&format!("{test}: seeds {first} to {seeds} in {:.1?}: {sum:?}", began.elapsed()));
 }
 
 #[test]
