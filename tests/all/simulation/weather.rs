@@ -11,7 +11,7 @@ use handoff::clock::Clock;
 use handoff::domain::time::{Span, Time};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::pause;
 use super::trace::Trace;
@@ -76,8 +76,8 @@ impl Climate {
 
 pub struct Weather {
     sky: Mutex<Sky>,
-    /// Whether the fuse has burnt down.
-    dead: watch::Sender<bool>,
+    /// Told when the fuse has burnt down; wakes in the order in which it is waited for, so that a seed leaves one trace.
+    killed: Notify,
     clock: Clock,
     trace: Trace,
 }
@@ -121,7 +121,7 @@ impl Weather {
         };
         let most = climate.map_or(0, |climate| climate.fuse);
         sky.fuse = sky.burns(most);
-        Arc::new(Weather { sky: Mutex::new(sky), dead: watch::Sender::new(false), clock, trace })
+        Arc::new(Weather { sky: Mutex::new(sky), killed: Notify::new(), clock, trace })
     }
 
     /// From now on things go wrong as in this climate.
@@ -140,8 +140,9 @@ impl Weather {
 
     /// Returns when the replica in this weather is killed.
     pub async fn died(&self) {
-        if self.dead.subscribe().wait_for(|dead| *dead).await.is_err() {
-            std::future::pending::<()>().await;
+        let told = self.killed.notified();
+        if !self.sky().dead {
+            told.await;
         }
     }
 
@@ -191,7 +192,7 @@ impl Weather {
     }
 
     async fn end_of_life<T>(&self) -> T {
-        self.dead.send_replace(true);
+        self.killed.notify_waiters();
         std::future::pending().await
     }
 
