@@ -1,6 +1,7 @@
 //! Opening: what is checked before anything is promised, and the migrations.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
@@ -11,6 +12,9 @@ use crate::store::migrations::Step;
 use crate::store::recent::Recent;
 use crate::store::session::Session as _;
 use crate::store::{Error, migrations, rows, statements};
+
+/// How long a connection is waited for. While the server is away callers are told to come again, before their own patience ends.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 const MIGRATIONS: &[Step] = &[
     (1, "tables", include_str!("../../../migrations/postgres/0001_tables.sql")),
@@ -119,7 +123,8 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, Error> {
 }
 
 async fn pool(connections: u32, options: &PgConnectOptions) -> Result<PgPool, Error> {
-    Ok(PgPoolOptions::new().max_connections(connections).connect_with(options.clone()).await?)
+    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+    Ok(pool.connect_with(options.clone()).await?)
 }
 
 /// The version, whether it takes writes, and whether it keeps what it has acknowledged. Answers a number that no other process
