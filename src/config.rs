@@ -20,6 +20,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub grpc_addr: SocketAddr,
+    /// Where an orchestrator asks whether the process is alive and ready; `None`: nowhere.
+    pub http_addr: Option<SocketAddr>,
     /// Of the embedded service; not used by one of many replicas.
     pub data_dir: PathBuf,
     /// What replicas share; `None`: the service is embedded.
@@ -94,8 +96,9 @@ pub enum Error {
 }
 
 /// Every setting with its preset; the empty one is worked out.
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
     ("grpc_addr", "127.0.0.1:50051"),
+    ("http_addr", ""),
     ("data_dir", ""),
     ("database_url", ""),
     ("redis_url", ""),
@@ -144,6 +147,10 @@ impl Settings {
         };
         let settings = Settings {
             grpc_addr: address(&value("grpc_addr"))?,
+            http_addr: Some(value("http_addr"))
+                .filter(|given| !given.value.is_empty())
+                .map(|given| address(&given))
+                .transpose()?,
             data_dir,
             shared: shared(&value("database_url"), &value("redis_url"), &value("redis_ca_file"))?,
             drain_timeout: drain(&value("drain_timeout"))?,
@@ -176,6 +183,7 @@ impl fmt::Display for Settings {
             .map_or_else(String::new, |path| path.to_string_lossy().into_owned());
         let values = [
             ("grpc_addr", text(&self.grpc_addr.to_string())),
+            ("http_addr", text(&self.http_addr.map_or_else(String::new, |addr| addr.to_string()))),
             ("data_dir", text(&self.data_dir.to_string_lossy())),
             ("database_url", url(|shared| &shared.database_url)),
             ("redis_url", url(|shared| &shared.redis_url)),
@@ -382,6 +390,7 @@ mod tests {
         let vars = [("HANDOFF_GRPC_ADDR", "127.0.0.1:2"), ("HANDOFF_DATA_DIR", "/env")];
         let settings = file.load(&vars).expect("good");
         assert_eq!((settings.grpc_addr.port(), settings.log.as_str()), (2, "debug"));
+        assert_eq!(settings.http_addr, None);
         let flags = vec![("grpc_addr", "127.0.0.1:3".to_owned())];
         let settings = Settings::load(Some(&file.0), &variables(&vars), flags).expect("good");
         assert_eq!((settings.grpc_addr.port(), settings.data_dir.to_str()), (3, Some("/env")));

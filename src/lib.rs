@@ -10,6 +10,7 @@ pub mod engine;
 pub mod entropy;
 pub mod grpc;
 pub mod policy;
+pub mod probes;
 pub mod proto;
 pub mod routing;
 pub mod shutdown;

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::service::Service;
 use crate::availability::redis::Options;
 use crate::clock::Clock;
 use crate::config::{Settings, Shared};
 use crate::grpc::serve::Terms;
+use crate::probes::{self, Phase};
 use crate::shutdown::{self, Signals};
 use crate::telemetry;
 
@@ -32,6 +34,9 @@ pub struct Args {
     /// Where to listen; port 0 picks a free one and prints it [default: 127.0.0.1:50051] [env: HANDOFF_GRPC_ADDR]
     #[arg(long, value_name = "IP:PORT")]
     grpc_addr: Option<String>,
+    /// Where to answer /livez and /readyz over HTTP; port 0 picks a free one and prints it [default: nowhere] [env: HANDOFF_HTTP_ADDR]
+    #[arg(long, value_name = "IP:PORT")]
+    http_addr: Option<String>,
     /// Where data is kept [default: handoff in the user's data directory] [env: HANDOFF_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -76,6 +81,7 @@ impl Args {
         });
         let given = [
             ("grpc_addr", self.grpc_addr.clone()),
+            ("http_addr", self.http_addr.clone()),
             ("data_dir", data_dir.transpose()?),
             ("database_url", self.database_url.clone()),
             ("redis_url", self.redis_url.clone()),
@@ -102,12 +108,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs until asked to stop, then lets what has begun come to its end.
+/// Serves, and answers probes from before it is ready to after it was asked to stop.
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    let addr = settings.grpc_addr;
+    let (phase, phases) = watch::channel(Phase::Starting);
+    let Some(addr) = settings.http_addr else { return run_service(settings, &phase).await };
+    let (listener, bound) = listen(addr).await?;
+    super::print(&format!("http {bound}\n"))?;
+    tokio::select! {
+        biased;
+        ended = run_service(settings, &phase) => ended,
+        failed = probes::serve(listener, phases) => failed.context("probes cannot be answered"),
+    }
+}
+
+/// Runs until asked to stop, then lets what has begun come to its end.
+async fn run_service(settings: &Settings, phase: &watch::Sender<Phase>) -> anyhow::Result<()> {
     // The port first: a second process on the same one must not wait for the first one's data.
-    let listener = TcpListener::bind(addr).await.with_context(|| cannot_listen(addr))?;
-    let bound = listener.local_addr().with_context(|| cannot_listen(addr))?;
+    let (listener, bound) = listen(settings.grpc_addr).await?;
     let (trigger, shutdown) = shutdown::switch();
     let clock = Clock::new(1);
     let service = match &settings.shared {
@@ -119,8 +136,13 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     };
     // Before anybody is told that it is ready: from here on a signal stops it well.
     let mut signals = Signals::listen().context("cannot be told of signals")?;
-    tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), shared = ?settings.shared, insecure = settings.insecure_listen, "ready");
+    let insecure = settings.insecure_listen;
+    match &settings.shared {
+        Some(shared) => tracing::info!(addr = %bound, ?shared, insecure, "ready"),
+        None => tracing::info!(addr = %bound, data_dir = %settings.data_dir.display(), insecure, "ready"),
+    }
     super::print(&format!("grpc {bound}\n"))?;
+    phase.send_replace(Phase::Serving);
     let terms = Terms { drain: settings.drain_timeout.to_std(), origins: settings.allowed_origins.clone() };
     let mut serving = std::pin::pin!(service.serve(listener, shutdown, terms));
     tokio::select! {
@@ -128,6 +150,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         () = signals.asked_to_stop() => {}
     }
     tracing::info!(drain = %settings.drain_timeout, "stopping; a second signal stops at once");
+    phase.send_replace(Phase::Stopping);
     trigger.stop();
     tokio::select! {
         ended = serving => ended?,
@@ -137,6 +160,9 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cannot_listen(addr: SocketAddr) -> String {
-    format!("cannot listen on {addr}")
+async fn listen(addr: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let cannot = || format!("cannot listen on {addr}");
+    let listener = TcpListener::bind(addr).await.with_context(cannot)?;
+    let bound = listener.local_addr().with_context(cannot)?;
+    Ok((listener, bound))
 }

@@ -1,11 +1,12 @@
 //! The program itself, as a process: what its commands print, and how it ends.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
 use crate::harness::{Folder, PATIENCE, Service, eventually};
 
@@ -15,6 +16,8 @@ pub const HANDOFF: &str = env!("CARGO_BIN_EXE_handoff");
 pub struct Process {
     child: Child,
     pub address: String,
+    /// Where it answers probes, if it was told to.
+    http: String,
     _folder: Folder,
 }
 
@@ -25,11 +28,18 @@ impl Process {
         command.args(["serve", "--grpc-addr", "127.0.0.1:0", "--data-dir"]).arg(folder.path()).args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
-        let address = line.trim().strip_prefix("grpc ").expect("an address").to_owned();
-        Process { child, address: format!("http://{address}"), _folder: folder }
+        let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (mut http, mut address) = (String::new(), None);
+        while address.is_none() {
+            let mut line = String::new();
+            assert!(said.read_line(&mut line).expect("it says where it listens") > 0, "it ended");
+            match line.trim().split_once(' ').expect("a kind and an address") {
+                ("grpc", at) => address = Some(format!("http://{at}")),
+                ("http", at) => http = at.to_owned(),
+                other => panic!("{other:?}"),
+            }
+        }
+        Process { child, address: address.expect("found"), http, _folder: folder }
     }
 
     pub fn signal(&self, name: &str) {
@@ -63,14 +73,7 @@ impl Drop for Process {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_a_drain_at_once() {
     let mut process = Process::serve(&["--drain-timeout", "10m"]);
-    let channel =
-        Channel::from_shared(process.address.clone()).expect("an address").connect().await.expect("it listens");
-    // Reflection answers as long as its client asks, so an open stream of it holds up the drain.
-    let (asking, questions) = tokio::sync::mpsc::channel(1);
-    let mut reflection = ServerReflectionClient::new(channel);
-    let stream = reflection.server_reflection_info(ReceiverStream::new(questions));
-    let stream = tokio::time::timeout(PATIENCE, stream).await.expect("in time").expect("a stream");
-
+    let stream = reflected(&process.address).await;
     let mut log = BufReader::new(process.child.stderr.take().expect("it is piped"));
     process.signal("-TERM");
     Process::logged(&mut log, "a second signal stops at once");
@@ -81,7 +84,50 @@ async fn a_second_signal_ends_a_drain_at_once() {
     let mut rest = String::new();
     log.read_to_string(&mut rest).expect("it logs text");
     assert!(rest.contains("stopped at once, as asked twice"), "{rest}");
-    drop((asking, stream));
+    drop(stream);
+}
+
+/// The status line and the body of an answer.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n").expect("it takes a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers in text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (head.lines().next().expect("a status").to_owned(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_drains_is_alive_and_not_ready() {
+    let mut process = Process::serve(&["--drain-timeout", "10m", "--http-addr", "127.0.0.1:0"]);
+    let http = process.http.clone();
+    let ok = |body: &str| ("HTTP/1.1 200 OK".to_owned(), body.to_owned());
+    assert_eq!((get(&http, "/livez"), get(&http, "/readyz")), (ok("alive\n"), ok("serving\n")));
+    assert!(get(&http, "/metrics").0.contains("404"));
+
+    let asking = reflected(&process.address).await;
+    process.signal("-TERM");
+    eventually("it says that it stops", async || (get(&http, "/readyz").1 == "stopping\n").then_some(())).await;
+    assert!(get(&http, "/readyz").0.contains("503"));
+    assert_eq!(get(&http, "/livez"), ok("alive\n"));
+    drop(asking);
+    assert!(process.ended().await.success());
+}
+
+/// A stream that reflection answers as long as its client asks, so that it holds up a drain.
+async fn reflected(address: &str) -> Asking {
+    let channel = Channel::from_shared(address.to_owned()).expect("an address").connect().await.expect("it listens");
+    let (asking, questions) = tokio::sync::mpsc::channel(1);
+    let mut reflection = ServerReflectionClient::new(channel);
+    let stream = reflection.server_reflection_info(ReceiverStream::new(questions));
+    let stream = tokio::time::timeout(PATIENCE, stream).await.expect("in time").expect("a stream");
+    Asking { _asking: asking, _stream: stream.into_inner() }
+}
+
+struct Asking {
+    _asking: tokio::sync::mpsc::Sender<ServerReflectionRequest>,
+    _stream: tonic::Streaming<ServerReflectionResponse>,
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,6 +63,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("shutdown", &["clock"]),
+    ("probes", &[]),
     ("proto", &[]),
 ];
 
@@ -70,6 +71,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("redis", &["availability"]),
+    ("axum", &["probes"]),
     ("tonic", &["grpc", "client", "cli", "lib", "proto"]),
     ("prost", &["grpc", "client", "cli", "lib", "proto"]),
     ("prost_types", &["grpc", "client", "cli", "lib"]),
