@@ -40,6 +40,9 @@ use crate::clock::Clock;
 use crate::domain::id::{DeskKey, LegId};
 use crate::domain::time::{Span, Time};
 
+/// Legs per call of a reservation beforehand: what is asked for within a budget goes in portions, so that what is answered counts.
+const RESERVED_AT_ONCE: usize = 16;
+
 /// How to reach Redis, and how patient to be.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -135,6 +138,8 @@ impl RedisIndex {
                 Ok(value)
             }
             Ok(Err(error)) => Err(self.link.away(&error.to_string())),
+            // Too late for what is only worth it when it is quick.
+            Err(_) if limit < self.options.response_timeout => Err(Error::Away),
             Err(late) => Err(self.link.away(&late.to_string())),
         }
     }
@@ -190,20 +195,27 @@ impl Availability for RedisIndex {
         }
         let mut order: Vec<usize> = (0..asks.len()).collect();
         order.sort_by_key(|at| asks[*at].waiting.key);
-        let mut call = Call::default().number(epoch).number(seen).texts(self.moment(now));
-        for at in &order {
-            call = call.texts([rows::leg_id(asks[*at].leg), rows::waiting(0, &asks[*at].waiting)]);
-        }
-        let started = self.clock.uptime();
-        let budget = self.options.reserve_budget;
-        let answer = self.run_within(budget, desk, &self.scripts.reserve, call).await;
-        if answer.is_err() && self.clock.uptime() - started >= budget {
-            self.pause_of_reserve(Some(self.clock.uptime() + self.options.reserve_pause));
-        }
-        let answer = of_epoch(answer?, desk, epoch)?;
         let mut answers: Vec<Option<Reservation>> = asks.iter().map(|_| None).collect();
-        for (at, text) in order.into_iter().zip(&answer.texts) {
-            answers[at] = if text.is_empty() { None } else { Some(self.link.read(rows::reservation(text))?) };
+        let (started, budget) = (self.clock.uptime(), self.options.reserve_budget);
+        for portion in order.chunks(RESERVED_AT_ONCE) {
+            let mut call = Call::default().number(epoch).number(seen).texts(self.moment(now));
+            for at in portion {
+                call = call.texts([rows::leg_id(asks[*at].leg), rows::waiting(0, &asks[*at].waiting)]);
+            }
+            let begun = self.clock.uptime();
+            let answer = self.run_within(budget, desk, &self.scripts.reserve, call).await;
+            let ended = self.clock.uptime();
+            if answer.is_err() && ended - begun >= budget {
+                self.pause_of_reserve(Some(ended + self.options.reserve_pause));
+            }
+            let answer = of_epoch(answer?, desk, epoch)?;
+            for (at, text) in portion.iter().zip(&answer.texts) {
+                answers[*at] = if text.is_empty() { None } else { Some(self.link.read(rows::reservation(text))?) };
+            }
+            // The others are created waiting, and matched by the advance.
+            if ended - started + (ended - begun) > budget {
+                break;
+            }
         }
         Ok(answers)
     }

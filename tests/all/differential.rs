@@ -27,6 +27,8 @@ const SMALL: Size = Size { agents: 8, groups: 6, lanes: 7, legs: 20 };
 const NARROW: Size = Size { agents: 7, groups: 4, lanes: 3, legs: 24 };
 /// More groups than free agents some of the time, and the other way round.
 const WIDE: Size = Size { agents: 30, groups: 24, lanes: 9, legs: 40 };
+/// More free agents than are looked at before groups are.
+const CROWD: Size = Size { agents: 90, groups: 30, lanes: 4, legs: 40 };
 
 /// A branch that is reached less often than this is not tested by a run.
 const ENOUGH: u32 = 200;

@@ -71,17 +71,14 @@ end
 local function weight_of(view, channel) return format('%04x', profile_of(view).weights[channel + 1]) end
 
 -- Points by pool (phone, chat and social are of the first, e-mail and portal of the second), pieces by channel.
-local function used_by(...)
-  local used = {points = {0, 0}, counts = {0, 0, 0, 0, 0}}
-  for _, works in ipairs({...}) do
-    for _, work in pairs(works) do
-      local channel = tonumber(sub(work, 1, 1))
-      local pool = channel < 3 and 1 or 2
-      used.points[pool] = used.points[pool] + tonumber(sub(work, 2, 5), 16)
-      used.counts[channel + 1] = used.counts[channel + 1] + 1
-    end
+local function no_use() return {points = {0, 0}, counts = {0, 0, 0, 0, 0}} end
+local function use(used, works)
+  for _, work in pairs(works) do
+    local channel = tonumber(sub(work, 1, 1))
+    local pool = channel < 3 and 1 or 2
+    used.points[pool] = used.points[pool] + tonumber(sub(work, 2, 5), 16)
+    used.counts[channel + 1] = used.counts[channel + 1] + 1
   end
-  return used
 end
 
 -- The channels with room, as a mask.
@@ -106,30 +103,25 @@ local function load_percent(used, profile)
   return most
 end
 
--- Where the agent should stand among the free.
-local function free_spot(agent)
-  if not on_duty(agent) or agent.lease ~= 'L' then return false end
-  local profile, used = profile_of(agent.view), used_by(agent.held, agent.reserved)
-  local room = room_beside(used, profile)
-  if room == 0 then return false end
-  return format('%02x%08x', room, load_percent(used, profile)) .. sub(agent.view, 92, 107) .. group_of(agent.view)
-end
-
--- What the index knows of the agent and the log does not. Goes by the agent's spot.
-local function back_entry(agent)
-  if not on_duty(agent) then return false end
-  local lapsed, reserved = agent.lease == 'S' or agent.lease == 'X', next(agent.reserved) ~= nil
-  if not lapsed and not reserved then return false end
-  local seen = room_beside(used_by(agent.held), profile_of(agent.view))
-  local suspect_on, reserved_on, load = 0, 0, '----'
-  if lapsed then
-    suspect_on = seen
-  elseif agent.lease == 'L' then
-    local room = agent.spot and tonumber(sub(agent.spot, 1, 2), 16) or 0
-    reserved_on = bit.band(seen, bit.bnot(room))
+-- Where the agent should stand among the free; and what the index knows of the agent and the log does not.
+local function standing(agent)
+  if not on_duty(agent) then return false, false end
+  local view, lease, reserved = agent.view, agent.lease, next(agent.reserved) ~= nil
+  local lapsed = lease == 'S' or lease == 'X'
+  if lease ~= 'L' and not lapsed and not reserved then return false, false end
+  local profile, group, used = profile_of(view), group_of(view), no_use()
+  use(used, agent.held)
+  local seen = room_beside(used, profile)
+  if lapsed then return false, format('%s%02x00----', group, seen) end
+  if lease ~= 'L' then return false, group .. '0000----' end
+  local room = seen
+  if reserved then
+    use(used, agent.reserved)
+    room = room_beside(used, profile)
   end
-  if agent.spot and reserved then
-    load = format('%04x', math.min(tonumber(sub(agent.spot, 3, 10), 16), 65535))
-  end
-  return group_of(agent.view) .. format('%02x%02x', suspect_on, reserved_on) .. load
+  local load = load_percent(used, profile)
+  local spot = room ~= 0 and format('%02x%08x', room, load) .. sub(view, 92, 107) .. group
+  if not reserved then return spot, false end
+  local shown = spot and format('%04x', math.min(load, 65535)) or '----'
+  return spot, format('%s00%02x%s', group, bit.band(seen, bit.bnot(room)), shown)
 end

@@ -103,8 +103,8 @@ end
 
 local function as_it_is(text) return text end
 
-local epoch, state, cursor, unmatched, token, pages, tick =
-  unpack(call('HMGET', META, 'epoch', 'state', 'cursor', 'unmatched', 'token', 'pages', 'tick'))
+local epoch, state, cursor, unmatched, token, pages, tick, rooms_text =
+  unpack(call('HMGET', META, 'epoch', 'state', 'cursor', 'unmatched', 'token', 'pages', 'tick', 'rooms'))
 
 -- Whether there is a view, of this epoch.
 local function has_view(of_epoch)

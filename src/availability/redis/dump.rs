@@ -70,6 +70,7 @@ impl Parts {
         }
         let number = |name: &str| meta.get(name).map(|text| Reader::new(text).number::<u64>(16)).transpose();
         let (agents, free) = self.agents()?;
+        same(rooms_of(&free), meta.get("rooms").map_or(vec![], |text| pieces(text, 10)), "how many have a room")?;
         let (legs, lines) = self.legs()?;
         let mut away = Vec::new();
         for name in self.texts("away") {
@@ -188,12 +189,25 @@ fn same<T: PartialEq + std::fmt::Debug>(one: Vec<T>, other: Vec<T>, what: &str) 
     if one == other { Ok(()) } else { Err(DumpError::Row(format!("{what} differ: {one:?} and {other:?}"))) }
 }
 
-fn members_of(spot: &Spot) -> impl Iterator<Item = String> {
+/// Each room that a free agent has, with how many have it.
+fn rooms_of(free: &[Spot]) -> Vec<String> {
+    let mut counts: BTreeMap<u8, u32> = BTreeMap::new();
+    free.iter().for_each(|spot| *counts.entry(spot.room).or_default() += 1);
+    counts.into_iter().map(|(room, count)| format!("{room:02x}{count:08x}")).collect()
+}
+
+/// The pieces of a text, so many bytes each, sorted.
+fn pieces(text: &str, width: usize) -> Vec<String> {
+    let mut pieces: Vec<String> =
+        text.as_bytes().chunks(width).map(|piece| String::from_utf8_lossy(piece).into_owned()).collect();
+    pieces.sort();
+    pieces
+}
+
+fn members_of(spot: &Spot) -> [String; 2] {
     let Spot { group, room, key: AgentKey { load, last_accept, number } } = *spot;
     let key = format!("{load:08x}{}{:08x}", rows::time(last_accept), number.0);
-    let channels = Channel::ALL.into_iter().filter(move |channel| room & channel.bit() != 0).map(rows::channel_at);
-    channels
-        .flat_map(move |channel| [format!("g{channel}{:08x}{key}", group.0), format!("k{channel}{key}{:08x}", group.0)])
+    [format!("g{:08x}{room:02x}{key}", group.0), format!("k{room:02x}{key}{:08x}", group.0)]
 }
 
 fn line_of(line: &str) -> Result<Option<Line>, Malformed> {

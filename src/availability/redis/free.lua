@@ -1,62 +1,68 @@
 -- The free agents, in the two orders in which they are looked for, and the best of them for a lane.
 --
--- Of each channel with room there are two members: `g` channel(1) group(8) agent key, and `k` channel(1) agent key group(8). An agent
--- key is load(8) last_accept(16) number(8).
+-- Each has two members: `g` group(8) room(2) agent key, and `k` room(2) agent key group(8). The room is the mask of channels; of the
+-- rooms that agents have there are few, so that a look for a channel is one for each room with it. An agent key is load(8)
+-- last_accept(16) number(8).
 
--- How many free agents of a channel are known; counted when first asked for.
-local free_count = {}
--- The first entries of the agents held back, until one changes.
-local backs
+-- How many free agents have a room; in the meta row as room(2) count(8) each.
+local rooms, rooms_changed = {}, false
+for room, count in string.gmatch(rooms_text or '', '(%x%x)(%x%x%x%x%x%x%x%x)') do rooms[room] = tonumber(count, 16) end
+-- The rooms with a channel.
+local with_channel = {}
+-- The first free agent of a group and room, as far as known; `false` for none.
+local firsts = {}
 
-local function members_of(spot, number)
-  local room, key, group = tonumber(sub(spot, 1, 2), 16), sub(spot, 3, 26) .. number, sub(spot, 27, 34)
-  local members = {}
-  for channel, one in pairs(bit_of) do
-    if bit.band(room, one) ~= 0 then
-      members[#members + 1] = 'g' .. channel .. group .. key
-      members[#members + 1] = 'k' .. channel .. key .. group
+local function key_of(spot, number) return sub(spot, 3, 26) .. number end
+
+local function recount(room, by)
+  local count = (rooms[room] or 0) + by
+  if count == by or count == 0 then with_channel = {} end
+  rooms[room] = count > 0 and count or nil
+  rooms_changed = true
+end
+
+local function rooms_with(channel)
+  local list = with_channel[channel]
+  if not list then
+    list = {}
+    for room in pairs(rooms) do
+      if bit.band(tonumber(room, 16), bit_of[channel]) ~= 0 then list[#list + 1] = room end
     end
+    with_channel[channel] = list
   end
-  return members, room
+  return list
 end
 
 local function count_free(channel)
-  if not free_count[channel] then free_count[channel] = count_starting(FREE, 'k' .. channel) end
-  return free_count[channel]
+  local count = 0
+  for _, room in ipairs(rooms_with(channel)) do count = count + rooms[room] end
+  return count
 end
 
-local function recount(room, by)
-  for channel, one in pairs(bit_of) do
-    if free_count[channel] and bit.band(room, one) ~= 0 then free_count[channel] = free_count[channel] + by end
-  end
+local function write_rooms()
+  if not rooms_changed then return end
+  local parts = {}
+  for room, count in pairs(rooms) do parts[#parts + 1] = format('%s%08x', room, count) end
+  call('HSET', META, 'rooms', table.concat(parts))
 end
 
 -- Moves an agent among the free ones.
 local function move_spot(number, before, after)
   local had_room = 0
   if before then
-    local members, room = members_of(before, number)
-    had_room = room
+    local room, key, group = sub(before, 1, 2), key_of(before, number), sub(before, 27, 34)
+    had_room = tonumber(room, 16)
     recount(room, -1)
-    call('ZREM', FREE, unpack(members))
+    firsts[group .. room] = nil
+    call('ZREM', FREE, 'g' .. group .. room .. key, 'k' .. room .. key .. group)
   end
   if not after then return end
-  local members, room = members_of(after, number)
+  local room, key, group = sub(after, 1, 2), key_of(after, number), sub(after, 27, 34)
   recount(room, 1)
-  local scored = {}
-  for at, member in ipairs(members) do
-    scored[2 * at - 1], scored[2 * at] = 0, member
-  end
-  call('ZADD', FREE, unpack(scored))
-  local more = bit.band(room, bit.bnot(had_room)) ~= 0
-  if more or sub(before, 27, 34) ~= sub(after, 27, 34) then freed[number] = true end
-end
-
-local function move_back(number, before, after)
-  if before == after then return end
-  if before then call('ZREM', BACKS, number .. before) end
-  if after then call('ZADD', BACKS, 0, number .. after) end
-  backs = nil
+  firsts[group .. room] = nil
+  call('ZADD', FREE, 0, 'g' .. group .. room .. key, 0, 'k' .. room .. key .. group)
+  local more = bit.band(tonumber(room, 16), bit.bnot(had_room)) ~= 0
+  if more or sub(before, 27, 34) ~= group then freed[number] = true end
 end
 
 -- Brings the free ones up to date with what an agent holds and says.
@@ -64,9 +70,8 @@ local function refresh(number)
   local agent = agents.get(number)
   if not agent then return end
   local spot, back = agent.spot, agent.back
-  agent.spot = free_spot(agent)
-  agent.back = back_entry(agent)
-  move_back(number, back, agent.back)
+  agent.spot, agent.back = standing(agent)
+  if back ~= agent.back then move_back(number, back, agent.back) end
   local forgotten = not agent.view and next(agent.held) == nil and next(agent.reserved) == nil
   agents.put(number, not forgotten and agent)
   if spot ~= agent.spot then move_spot(number, spot, agent.spot) end
@@ -77,55 +82,92 @@ local function refresh_touched()
   touched = {}
 end
 
--- The first free agent of a group by agent key who is not barred: of as many as there are barred, and one more, one is not.
-local function first_of_group(group, channel, barred)
-  for _, member in ipairs(starting(FREE, 'g' .. channel .. group, 0, barred.count + 1)) do
-    if not barred[sub(member, 35, 42)] then return sub(member, 11, 42) end
+-- The first free agent of a group and room by agent key who is not barred: of as many as there are barred, and one more, one is not.
+local function first_of_room(group, room, barred)
+  local first = firsts[group .. room]
+  if first == nil then
+    first = starting(FREE, 'g' .. group .. room, 0, 1)[1] or false
+    firsts[group .. room] = first
   end
+  if not first or not barred[sub(first, 36, 43)] then return first and sub(first, 12, 43) end
+  for _, member in ipairs(starting(FREE, 'g' .. group .. room, 0, barred.count + 1)) do
+    if not barred[sub(member, 36, 43)] then return sub(member, 12, 43) end
+  end
+end
+
+local function first_of_group(group, channel, barred)
+  local best
+  for _, room in ipairs(rooms_with(channel)) do
+    local key = first_of_room(group, room, barred)
+    if key and (not best or less(key, best)) then best = key end
+  end
+  return best
 end
 
 -- Looks at each free agent, and takes the one of the best rank, of those the first.
 local function best_of_free(lane, channel, barred)
   local open, pairs_wanted = {}, {}
-  for _, member in ipairs(starting(FREE, 'k' .. channel)) do
-    if not barred[sub(member, 27, 34)] then
-      open[#open + 1] = member
-      pairs_wanted[#pairs_wanted + 1] = 'p' .. lane .. sub(member, 35, 42)
+  for _, room in ipairs(rooms_with(channel)) do
+    for _, member in ipairs(starting(FREE, 'k' .. room)) do
+      if not barred[sub(member, 28, 35)] then
+        open[#open + 1] = member
+        pairs_wanted[#pairs_wanted + 1] = 'p' .. lane .. sub(member, 36, 43)
+      end
     end
   end
   fits.fetch(pairs_wanted)
-  local best, best_rank
+  local best
   for at, member in ipairs(open) do
     local rank = fits.get(pairs_wanted[at])
-    if rank and (not best or less(rank, best_rank)) then
-      best, best_rank = sub(member, 27, 34), rank
+    if rank then
+      local order = rank .. sub(member, 4, 35)
+      if not best or less(order, best) then best = order end
     end
   end
-  return best
+  return best and sub(best, 51, 58)
 end
 
 -- A class of more groups than this is likely to have one of the first free agents.
 local LARGE_CLASS, FIRST_FREE = 8, 32
 
--- The first by agent key of a class of groups; and how many look-ups that took.
-local function best_of_class(class, channel, barred)
-  local count = #class / 9
-  if count > LARGE_CLASS then
-    local first = starting(FREE, 'k' .. channel, 0, FIRST_FREE)
+-- The first of a class by agent key, if the first free agents of each room tell; and whether they do.
+local function first_of_class(class, channel, barred)
+  local best, horizon
+  for _, room in ipairs(rooms_with(channel)) do
+    local found
+    local first = starting(FREE, 'k' .. room, 0, FIRST_FREE)
     for _, member in ipairs(first) do
-      if not barred[sub(member, 27, 34)] and find(class, ' ' .. sub(member, 35, 42), 1, true) then
-        --@ class found among the first free
-        return sub(member, 27, 34), 1
+      if not barred[sub(member, 28, 35)] and find(class, ' ' .. sub(member, 36, 43), 1, true) then
+        found = sub(member, 4, 35)
+        break
       end
     end
-    if #first < FIRST_FREE then return nil, 1 end
+    if found then
+      if not best or less(found, best) then best = found end
+    elseif #first == FIRST_FREE then
+      local last = sub(first[FIRST_FREE], 4, 35)
+      if not horizon or less(last, horizon) then horizon = last end
+    end
+  end
+  return best, not horizon or best and less(best, horizon)
+end
+
+-- The first by agent key of a class of groups; and how many look-ups that took.
+local function best_of_class(class, channel, barred)
+  local count, looks = #class / 9, #rooms_with(channel)
+  if count > LARGE_CLASS then
+    local best, known = first_of_class(class, channel, barred)
+    if known then
+      --@ class found among the first free
+      return best and sub(best, 25, 32), looks
+    end
   end
   local best
   for group in string.gmatch(class, '%x+') do
     local key = first_of_group(group, channel, barred)
     if key and (not best or less(key, best)) then best = key end
   end
-  return best and sub(best, 25, 32), count
+  return best and sub(best, 25, 32), count * looks
 end
 
 -- A look for a group costs as much as looking at so many free agents at once.

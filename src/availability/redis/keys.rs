@@ -6,12 +6,12 @@
 //!
 //! | Key | Type | Holds |
 //! |---|---|---|
-//! | `meta` | hash | epoch, state (`loading` or `view`), cursor, unmatched head, loader's token, pages loaded, last sweep |
+//! | `meta` | hash | epoch, state (`loading` or `view`), cursor, unmatched head, loader's token, pages loaded, last sweep, how many are free by room |
 //! | `agents` | hash | by number: lease, place among the free, what the log said, pieces of work held and reserved |
 //! | `legs` | hash | by id: the line it stands in, what the log said; open legs only |
 //! | `holds` | hash | by leg id: the reservation as it was answered, and the head that a refused one waits for |
 //! | `fits` | hash | which group serves which lane and how well, in both directions |
-//! | `free` | sorted set | free agents by channel and group, and by channel alone |
+//! | `free` | sorted set | free agents by group and room (the channels on which they have some), and by room alone |
 //! | `lines` | sorted set | waiting legs by lane or agent, and the head of each lane |
 //! | `links` | sorted set | waiting legs by connector, and by the agent whom they prefer |
 //! | `deadlines` | sorted set | legs with a reservation, by the time at which it lapses |

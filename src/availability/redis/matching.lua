@@ -4,7 +4,7 @@
 -- Only legs that entered a line and agents who got more room are looked at. Both wait for their turn in one heap, an agent under the
 -- key of the best leg for that agent, so that nobody is served before a smaller key.
 
-local HELD_BACK, HELD_BACK_LOOKED_AT, PORTION = 64, 256, 32
+local HELD_BACK, PORTION = 64, 32
 local now, reservation_time
 
 -- A hold: refused(16), then the reservation as it was answered: leg(34) ver(8) channel(1) trigger(1) ` ahead cursor expire`, `|` and
@@ -50,41 +50,49 @@ local function choose(leg, line)
   return chosen
 end
 
+-- Which groups serve a lane, as far as looked at. Only `apply` changes that, before anything is matched.
+local served = {}
+local function groups_of(lane, entries)
+  local known, wanted, asked = served[lane] or {}, {}, {}
+  served[lane] = known
+  for _, entry in ipairs(entries) do
+    if known[entry.group] == nil then
+      known[entry.group] = false
+      wanted[#wanted + 1], asked[#asked + 1] = entry.group, 'p' .. lane .. entry.group
+    end
+  end
+  if #wanted > 0 then
+    fits.fetch(asked)
+    for at, group in ipairs(wanted) do known[group] = fits.get(asked[at]) and true end
+  end
+  return known
+end
+
 -- Agents who fit and whom the log would take for available, and loads of those whom it would take for less busy.
 local function known_better(leg)
-  if not backs then backs = call('ZRANGE', BACKS, 0, HELD_BACK_LOOKED_AT - 1) end
-  local mask, wanted, entries = bit_of[leg.channel], {}, {}
-  for _, back in ipairs(backs) do
-    local suspect, reserved = tonumber(sub(back, 17, 18), 16), tonumber(sub(back, 19, 20), 16)
-    local reason = bit.band(suspect, mask) ~= 0 and 's' or bit.band(reserved, mask) ~= 0 and 'r'
-    local load = sub(back, 21, 24)
-    if reason or load ~= '----' then
-      entries[#entries + 1] = {number = sub(back, 1, 8), reason = reason, load = load ~= '----' and load}
-      wanted[#wanted + 1] = 'p' .. leg.lane .. sub(back, 9, 16)
-    end
-  end
+  local entries = held_back()
   if #entries == 0 then return '', '' end
-  fits.fetch(wanted)
-  local held_back, loads = {}, {}
-  for at, entry in ipairs(entries) do
-    if fits.get(wanted[at]) then
-      if entry.reason and #held_back < HELD_BACK and not is_excluded(leg, entry.number) then
+  local serve, names, loads = groups_of(leg.lane, entries), {}, {}
+  for _, entry in ipairs(entries) do
+    if serve[entry.group] then
+      local name = entry[leg.channel]
+      if name and #names < HELD_BACK and not (leg.excluded ~= '' and is_excluded(leg, entry.number)) then
         --@ held back
-        held_back[#held_back + 1] = entry.number .. entry.reason
+        names[#names + 1] = name
       end
-      if entry.load and #loads < HELD_BACK then loads[#loads + 1] = entry.number .. entry.load end
+      if entry.load and #loads < HELD_BACK then loads[#loads + 1] = entry.load end
     end
   end
-  return table.concat(held_back), table.concat(loads)
+  return table.concat(names), table.concat(loads)
 end
 
 -- Holds agents for a leg; answers the reservation.
 local function hold(id, leg, numbers, trigger)
-  local held_back, loads = known_better(leg)
+  local better, loads = known_better(leg)
   local chosen = {}
   for at, number in ipairs(numbers) do chosen[at] = number .. session_of(agents.get(number).view) end
   local head = format('%s%08x%s%s %d %s %.0f|', id, leg.ver, leg.channel, trigger, count_ahead(leg), cursor, now + reservation_time)
-  local answer = head .. table.concat(chosen) .. '|' .. held_back .. '|' .. loads
+  local answer = head .. table.concat(chosen) .. '|' .. better .. '|' .. loads
   for _, number in ipairs(numbers) do
     local agent = agents.get(number)
     agent.reserved[id] = leg.channel .. weight_of(agent.view, tonumber(leg.channel))
@@ -237,4 +245,5 @@ end
 
 local function write_rows()
   for _, rows in ipairs({agents, legs, holds, fits}) do rows.flush() end
+  write_rooms()
 end

@@ -5,8 +5,8 @@ now, reservation_time = tonumber(argument()), tonumber(argument())
 if not has_view(of_epoch) then return {'EPOCH'} end
 if not unmatched then return {'OK', '1'} end
 if less(cursor, unmatched) then return {'OK', '0'} end
-for channel in pairs(bit_of) do
-  for _, member in ipairs(starting(FREE, 'k' .. channel)) do freed[sub(member, 27, 34)] = true end
+for room in pairs(rooms) do
+  for _, member in ipairs(starting(FREE, 'k' .. room)) do freed[sub(member, 28, 35)] = true end
 end
 local made = match({}, limit, function() return 'L' end)
 local done = #made < limit

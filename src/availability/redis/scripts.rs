@@ -40,16 +40,16 @@ impl Scripts {
             Text { text, sha }
         };
         Scripts {
-            reserve: text(lua!("base" "agents" "fits" "free" "lines" "matching" "reserve")),
-            advance: text(lua!("base" "agents" "fits" "free" "lines" "matching" "view" "advance")),
-            refuse: text(lua!("base" "agents" "fits" "free" "lines" "matching" "view" "refuse")),
-            expire: text(lua!("base" "agents" "fits" "free" "lines" "matching" "view" "expire")),
-            beat: text(lua!("base" "agents" "fits" "free" "lines" "matching" "beat")),
-            lost: text(lua!("base" "agents" "fits" "free" "lines" "matching" "lost")),
+            reserve: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "reserve")),
+            advance: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "view" "advance")),
+            refuse: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "view" "refuse")),
+            expire: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "view" "expire")),
+            beat: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "beat")),
+            lost: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "lost")),
             begin: text(lua!("base" "begin")),
-            load: text(lua!("base" "agents" "fits" "free" "lines" "matching" "view" "load")),
+            load: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "view" "load")),
             flip: text(lua!("base" "flip")),
-            rematch: text(lua!("base" "agents" "fits" "free" "lines" "matching" "rematch")),
+            rematch: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "rematch")),
             dump: text(lua!("base" "dump")),
         }
     }

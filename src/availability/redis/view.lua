@@ -120,7 +120,9 @@ end
 local function look_again(lane, group)
   local head = head_of('L' .. lane)
   if not head then return end
-  for _, member in ipairs(starting(FREE, 'g' .. sub(head, 77) .. group)) do freed[sub(member, 35, 42)] = true end
+  for _, room in ipairs(rooms_with(sub(head, 77))) do
+    for _, member in ipairs(starting(FREE, 'g' .. group .. room)) do freed[sub(member, 36, 43)] = true end
+  end
 end
 
 -- Reads what a leg's or agent's next state concerns with one call each.

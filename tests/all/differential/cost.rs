@@ -97,7 +97,7 @@ fn spent(server: &Server) -> (f64, u64, u64) {
     (us, scripts, calls)
 }
 
-struct Desk<A> {
+pub(super) struct Desk<A> {
     index: A,
     key: DeskKey,
     cursor: u64,
@@ -130,7 +130,7 @@ fn scattered(number: u32, limit: u32) -> u32 {
 }
 
 impl<A: Availability> Desk<A> {
-    async fn new(index: A, agents: u32, profiles: u32) -> Desk<A> {
+    pub(super) async fn new(index: A, agents: u32, profiles: u32) -> Desk<A> {
         let pairs = (0..LANES).flat_map(|lane| (0..profiles).map(move |group| (lane, group)));
         let fitting = pairs.filter(|(lane, group)| scattered(lane * 7_919 + group, 100) < 40);
         let serves = fitting.map(|(lane, group)| {
@@ -193,11 +193,24 @@ impl<A: Availability> Desk<A> {
     }
 
     async fn reserve_one(&mut self) -> Option<Reservation> {
-        self.legs += 1;
-        let waiting = self.waiting();
-        let asks = vec![Ask { leg: waiting.key.leg, waiting }];
-        let answer = self.index.reserve(&self.key, 1, self.cursor, asks, NOW).await.expect("of this epoch");
-        answer.into_iter().flatten().next()
+        self.reserve(1).await.into_iter().flatten().next()
+    }
+
+    /// For so many new legs at once.
+    pub(super) async fn reserve(&mut self, count: u32) -> Vec<Option<Reservation>> {
+        let ask = |_| {
+            self.legs += 1;
+            let waiting = self.waiting();
+            Ask { leg: waiting.key.leg, waiting }
+        };
+        let asks = (0..count).map(ask).collect();
+        self.index.reserve(&self.key, 1, self.cursor, asks, NOW).await.expect("of this epoch")
+    }
+
+    /// What was reserved is held, and then over.
+    pub(super) async fn serve(&mut self, made: Reservation) {
+        self.advance(LegView { id: made.leg, ver: 1, place: held_by(made.agents[0].0) }).await;
+        self.advance(LegView { id: made.leg, ver: 2, place: Place::Closed }).await;
     }
 
     async fn advance_one(&mut self, made: Option<Reservation>) {

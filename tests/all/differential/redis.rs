@@ -12,8 +12,9 @@ use handoff::availability::memory::MemoryIndex;
 use handoff::availability::redis::{Options, RedisIndex};
 use handoff::clock::Clock;
 
+use super::cost::Desk;
 use super::steps::Size;
-use super::{NARROW, Run, SMALL, WIDE, on_index, property, ready, setting};
+use super::{CROWD, NARROW, Run, SMALL, WIDE, on_index, property, ready, setting};
 use crate::harness::redis::{Cluster, Server};
 
 /// A branch that is reached less often than this is not tested by a run.
@@ -61,7 +62,7 @@ fn extent(steps: u64) -> (u64, u64) {
     (setting("HANDOFF_REDIS_STEPS").unwrap_or(steps), seed)
 }
 
-const SIZES: [Size; 4] = [SMALL, WIDE, NARROW, WIDE];
+const SIZES: [Size; 4] = [SMALL, WIDE, NARROW, CROWD];
 
 /// Every run is on a Redis that the runs before have left as it is: an index must begin anew on whatever is there.
 async fn compare(index: &RedisIndex, flush: impl Fn(), runs: u64, steps: u64) {
@@ -94,6 +95,26 @@ async fn a_cluster_answers_as_the_others_do() {
     let index = connected(&cluster.url(), str::to_owned).await;
     let flush = || cluster.0.iter().for_each(|node| drop(node.say(&["FLUSHALL"])));
     compare(&index, flush, 4, 2_000).await;
+}
+
+/// More agents are reserved at once than any reservation looks at, and no fewer are named for it.
+#[tokio::test]
+async fn of_very_many_held_back_both_name_the_same() {
+    let server = Server::start(&[]);
+    let mut memory = Desk::new(MemoryIndex::default(), 320, 10).await;
+    let mut redis = Desk::new(connected(&server.url(), str::to_owned).await, 320, 10).await;
+    let mut made = Vec::new();
+    for count in [200, 100, 30] {
+        let answer = memory.reserve(count).await;
+        assert_eq!(redis.reserve(count).await, answer);
+        made.extend(answer.into_iter().flatten());
+    }
+    assert!(made.len() > 300, "{} are reserved", made.len());
+    for one in made.drain(..60) {
+        memory.serve(one.clone()).await;
+        redis.serve(one).await;
+    }
+    assert_eq!(redis.reserve(70).await, memory.reserve(70).await);
 }
 
 /// The script with its marks made into counters, and the names of the marks.
