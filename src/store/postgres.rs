@@ -14,6 +14,7 @@ mod server;
 mod session;
 mod statements;
 mod transact;
+mod yardstick;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

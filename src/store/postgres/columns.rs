@@ -16,15 +16,15 @@ use crate::store::{Error, rows};
 
 /// The object ids of a type and of arrays of it, the same in every PostgreSQL.
 #[derive(Clone, Copy)]
-struct Kind {
+pub(super) struct Kind {
     element: u32,
     array: u32,
 }
 
-const TEXT: Kind = Kind { element: 25, array: 1009 };
-const BIGINT: Kind = Kind { element: 20, array: 1016 };
-const BOOLEAN: Kind = Kind { element: 16, array: 1000 };
-const UUID: Kind = Kind { element: 2950, array: 2951 };
+pub(super) const TEXT: Kind = Kind { element: 25, array: 1009 };
+pub(super) const BIGINT: Kind = Kind { element: 20, array: 1016 };
+pub(super) const BOOLEAN: Kind = Kind { element: 16, array: 1000 };
+pub(super) const UUID: Kind = Kind { element: 2950, array: 2951 };
 
 const NULL: i32 = -1;
 
@@ -89,10 +89,23 @@ impl Columns {
 
     pub fn into_arguments(self) -> Result<PgArguments, Error> {
         let mut arguments = PgArguments::default();
+        self.add_to(&mut arguments)?;
+        Ok(arguments)
+    }
+
+    /// Behind what is there; columns of these kinds where there are no rows to tell them.
+    pub fn add_as(mut self, kinds: &[Kind], arguments: &mut PgArguments) -> Result<(), Error> {
+        if self.columns.is_empty() {
+            self.columns = kinds.iter().copied().map(Column::of).collect();
+        }
+        self.add_to(arguments)
+    }
+
+    pub fn add_to(self, arguments: &mut PgArguments) -> Result<(), Error> {
         for column in self.columns {
             arguments.add(column).map_err(|error| rows::corrupt("arguments", error))?;
         }
-        Ok(arguments)
+        Ok(())
     }
 
     /// With a number behind them.

@@ -3,7 +3,7 @@
 use sqlx::{Connection, PgConnection};
 
 use super::statements::ALL as OWN;
-use super::{PostgresStore, open, server};
+use super::{PostgresStore, open, server, statements as own};
 use crate::store::statements::{self, ALL as SHARED};
 
 /// Some thousand rows in every table that grows. Most tickets are over, as in a desk that has run for a while.
@@ -62,7 +62,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// How many parameters a statement takes.
 fn parameters(statement: &str) -> usize {
-    (1..20).rev().find(|nth| statement.contains(&format!("${nth}"))).unwrap_or(0)
+    (1..100).rev().find(|nth| statement.contains(&format!("${nth}"))).unwrap_or(0)
 }
 
 /// Plans as they are kept, for whatever parameters.
@@ -120,6 +120,23 @@ async fn every_statement_can_be_prepared_and_none_walks_a_large_table() {
         }
     }
     assert!(found.is_empty(), "{} statements:\n{}", found.len(), found.join("\n\n"));
+}
+
+/// A plan is kept for as long as nobody analyses the table, and a new table is analysed when it has grown.
+#[tokio::test]
+async fn a_ticket_is_looked_up_by_its_key_in_a_table_that_was_never_analysed() {
+    let database = server::server().database(None);
+    PostgresStore::migrate(&database.url()).await.expect("it is migrated");
+    let options = open::options(&database.url()).expect("a URL");
+    let mut connection = PgConnection::connect_with(&options).await.expect("it is there");
+    let by_key = [own::LOCK_TICKETS, own::PUT_ROWS, statements::LOAD_TICKETS.postgres];
+    for (name, statement) in all().filter(|(_, statement)| by_key.contains(statement)) {
+        let steps = plan(&mut connection, name, statement).await;
+        let read: Vec<&String> =
+            steps.iter().filter(|step| step.contains("Scan") && table(step) == Some("ticket")).collect();
+        assert!(!read.is_empty(), "{name}:\n{}", steps.join("\n"));
+        assert!(read.iter().all(|step| step.contains("ticket_pkey")), "{name}:\n{}", steps.join("\n"));
+    }
 }
 
 #[tokio::test]

@@ -15,9 +15,11 @@ macro_rules! statements {
 pub(super) const BEGIN: &str = include_str!("../sql/postgres/begin.sql");
 
 statements! {
+    APPEND = "../sql/postgres/append.sql";
     DELETE_GROUPS = "../sql/postgres/delete_groups.sql";
     DELETE_LANES = "../sql/postgres/delete_lanes.sql";
     DROP_PARTITIONS = "../sql/postgres/drop_partitions.sql";
+    FORGET_YARDSTICK = "../sql/postgres/forget_yardstick.sql";
     FREE_ANSWERS = "../sql/postgres/free_answers.sql";
     FREE_CONVERSATIONS = "../sql/postgres/free_conversations.sql";
     HAS_SCHEMA = "../sql/postgres/has_schema.sql";
@@ -26,23 +28,17 @@ statements! {
     LOCK_SCOPES = "../sql/postgres/lock_scopes.sql";
     LOCK_TICKETS = "../sql/postgres/lock_tickets.sql";
     MAKE_PARTITIONS = "../sql/postgres/make_partitions.sql";
-    MOVE_HEADS = "../sql/postgres/move_heads.sql";
-    PUT_AGENTS = "../sql/postgres/put_agents.sql";
-    PUT_ANSWERS = "../sql/postgres/put_answers.sql";
     PUT_CONNECTORS = "../sql/postgres/put_connectors.sql";
-    PUT_CONTENTS = "../sql/postgres/put_contents.sql";
     PUT_CONVERSATIONS = "../sql/postgres/put_conversations.sql";
     PUT_DESKS = "../sql/postgres/put_desks.sql";
-    PUT_EVENTS = "../sql/postgres/put_events.sql";
     PUT_GROUPS = "../sql/postgres/put_groups.sql";
     PUT_HEADS = "../sql/postgres/put_heads.sql";
     PUT_LANES = "../sql/postgres/put_lanes.sql";
-    PUT_LEGS = "../sql/postgres/put_legs.sql";
-    PUT_OFFERS = "../sql/postgres/put_offers.sql";
     PUT_POLICIES = "../sql/postgres/put_policies.sql";
-    PUT_TICKETS = "../sql/postgres/put_tickets.sql";
+    PUT_ROWS = "../sql/postgres/put_rows.sql";
     SCHEMA = "../sql/postgres/schema.sql";
     SETTINGS = "../sql/postgres/settings.sql";
     TAKE_ANSWERS = "../sql/postgres/take_answers.sql";
     TOUCH_SCOPES = "../sql/postgres/touch_scopes.sql";
+    YARDSTICK = "../sql/postgres/yardstick.sql";
 }

@@ -3,13 +3,14 @@
 //! Batches of one process on one desk follow each other in the order in which they came. Those of several replicas are under way
 //! side by side as far as their rows differ; the log's head is locked last, and only while the events are written and committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sqlx::postgres::PgArguments;
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
-use super::columns::Columns;
+use super::columns::{BIGINT, BOOLEAN, Columns, Kind, TEXT, UUID};
 use super::load::{self, Batch, Found};
 use super::session::{all, run};
 use super::{PostgresStore, statements as own};
@@ -110,16 +111,42 @@ impl PostgresStore {
 /// What is written, in the order of the statements: tickets before conversations, for a key is free when its ticket, as it is now,
 /// is not open; lanes and groups are added before they are retired, for a batch may do both.
 struct Written {
+    hot: Hot,
     tables: Vec<(&'static str, Columns)>,
     conversations: Columns,
     changes: Changes<Columns>,
+}
+
+/// The tables that nearly every batch writes, in the order in which the statement takes them.
+struct Hot([(Columns, &'static [Kind]); 6]);
+
+const TICKET: &[Kind] =
+    &[TEXT, TEXT, UUID, TEXT, TEXT, BIGINT, TEXT, TEXT, TEXT, TEXT, BIGINT, BIGINT, BIGINT, BOOLEAN, TEXT];
+const CONTENT: &[Kind] = &[TEXT, TEXT, UUID, TEXT];
+const LEG: &[Kind] = &[TEXT, TEXT, UUID, BIGINT, BIGINT, TEXT, BOOLEAN, TEXT, TEXT, TEXT, TEXT, BOOLEAN, TEXT];
+const OFFER: &[Kind] = &[TEXT, TEXT, UUID, BIGINT, BIGINT, BIGINT, TEXT, BOOLEAN, TEXT];
+const AGENT: &[Kind] = &[TEXT, TEXT, TEXT, BIGINT, BOOLEAN, BIGINT, BIGINT, BIGINT, TEXT];
+const ANSWER: &[Kind] = &[TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, BIGINT];
+
+impl Hot {
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|(rows, _)| rows.is_empty())
+    }
+
+    fn into_arguments(self) -> Result<PgArguments, Error> {
+        let mut arguments = PgArguments::default();
+        for (rows, kinds) in self.0 {
+            rows.add_as(kinds, &mut arguments)?;
+        }
+        Ok(arguments)
+    }
 }
 
 impl Written {
     /// `None`: there is nothing to write.
     fn of(
         mut changes: Changes<Columns>,
-        taken: &std::collections::BTreeSet<DedupKey>,
+        taken: &BTreeSet<DedupKey>,
         is_answered: impl Fn(&DedupKey) -> bool,
     ) -> Result<Option<Written>, Error> {
         let mut touched = Columns::default();
@@ -127,13 +154,16 @@ impl Written {
             touched.push(&[key.tenant.as_str().into(), key.desk.as_str().into()])?;
         }
         let mut take = |table: fn(&mut Changes<Columns>) -> &mut Columns| std::mem::take(table(&mut changes));
+        let hot = Hot([
+            (take(|changes| &mut changes.tickets), TICKET),
+            (take(|changes| &mut changes.contents), CONTENT),
+            (take(|changes| &mut changes.legs), LEG),
+            (take(|changes| &mut changes.offers), OFFER),
+            (take(|changes| &mut changes.agents), AGENT),
+            (take(|changes| &mut changes.answers), ANSWER),
+        ]);
         let mut tables = vec![
-            (own::PUT_TICKETS, take(|changes| &mut changes.tickets)),
-            (own::PUT_CONTENTS, take(|changes| &mut changes.contents)),
-            (own::PUT_LEGS, take(|changes| &mut changes.legs)),
-            (own::PUT_OFFERS, take(|changes| &mut changes.offers)),
             (own::FREE_CONVERSATIONS, take(|changes| &mut changes.conversations_touched)),
-            (own::PUT_AGENTS, take(|changes| &mut changes.agents)),
             (own::PUT_DESKS, take(|changes| &mut changes.desks)),
             (own::PUT_HEADS, take(|changes| &mut changes.heads)),
             (own::PUT_CONNECTORS, take(|changes| &mut changes.connectors)),
@@ -143,11 +173,10 @@ impl Written {
             (own::DELETE_GROUPS, take(|changes| &mut changes.groups_retired)),
             (own::PUT_POLICIES, take(|changes| &mut changes.policies)),
             (own::TOUCH_SCOPES, touched),
-            (own::PUT_ANSWERS, take(|changes| &mut changes.answers)),
         ];
         let conversations = take(|changes| &mut changes.conversations_held);
         tables.retain(|(_, rows)| !rows.is_empty());
-        if tables.is_empty() && conversations.is_empty() && changes.growth().is_empty() {
+        if hot.is_empty() && tables.is_empty() && conversations.is_empty() && changes.growth().is_empty() {
             return Ok(None);
         }
         let mut freed = Columns::default();
@@ -163,12 +192,15 @@ impl Written {
         if !freed.is_empty() {
             tables.push((own::FREE_ANSWERS, freed));
         }
-        Ok(Some(Written { tables, conversations, changes }))
+        Ok(Some(Written { hot, tables, conversations, changes }))
     }
 
     /// Answers what was appended; the heads are those after it.
     async fn write(self, connection: &mut PgConnection, heads: &mut BTreeMap<DeskKey, u64>) -> Result<Entries, Error> {
-        let Written { tables, conversations, mut changes } = self;
+        let Written { hot, tables, conversations, changes } = self;
+        if !hot.is_empty() {
+            run(&mut *connection, own::PUT_ROWS, hot.into_arguments()).await?;
+        }
         for (statement, rows) in tables {
             run(&mut *connection, statement, rows.into_arguments()).await?;
         }
@@ -178,26 +210,38 @@ impl Written {
                 return Err(Error::Undone);
             }
         }
-        let growth = changes.growth();
-        if growth.is_empty() {
-            return Ok(Entries::new());
-        }
-        let mut moved = Columns::default();
-        for (key, entries) in &growth {
-            moved.push(&[key.tenant.as_str().into(), key.desk.as_str().into(), rows::signed(*entries).into()])?;
-        }
-        let after: Vec<(String, String, i64)> = all(&mut *connection, own::MOVE_HEADS, moved.into_arguments()).await?;
-        let mut before = BTreeMap::new();
-        for (tenant, desk, head) in after {
-            let (key, head) = (rows::desk_key(&tenant, &desk)?, rows::unsigned("head", head)?);
-            before.insert(key.clone(), growth.get(&key).map_or(head, |entries| head - entries));
-            heads.insert(key, head);
-        }
-        if before.len() != growth.len() {
-            return Err(rows::corrupt("desk head", format!("{} of {} logs exist", before.len(), growth.len())));
-        }
-        let entries = changes.number(&before)?;
-        run(connection, own::PUT_EVENTS, changes.events.into_arguments()).await?;
-        Ok(entries)
+        append(changes, connection, heads).await
     }
+}
+
+/// Moves the heads of the logs and writes the events behind them.
+async fn append(
+    mut changes: Changes<Columns>,
+    connection: &mut PgConnection,
+    heads: &mut BTreeMap<DeskKey, u64>,
+) -> Result<Entries, Error> {
+    let growth = changes.growth();
+    if growth.is_empty() {
+        return Ok(Entries::new());
+    }
+    let mut moved = Columns::default();
+    for (key, entries) in &growth {
+        moved.push(&[key.tenant.as_str().into(), key.desk.as_str().into(), rows::signed(*entries).into()])?;
+    }
+    // The heads are not known before they are locked: numbered from 1 until then.
+    let mut entries = changes.number(&BTreeMap::new())?;
+    let mut arguments = moved.into_arguments()?;
+    changes.events.add_to(&mut arguments)?;
+    let after: Vec<(String, String, i64)> = all(connection, own::APPEND, Ok(arguments)).await?;
+    if after.len() != growth.len() {
+        return Err(rows::corrupt("desk head", format!("{} of {} logs exist", after.len(), growth.len())));
+    }
+    for (tenant, desk, head) in after {
+        let (key, head) = (rows::desk_key(&tenant, &desk)?, rows::unsigned("head", head)?);
+        for entry in entries.get_mut(&key).into_iter().flatten() {
+            Arc::make_mut(entry).seq += head - growth.get(&key).copied().unwrap_or(0);
+        }
+        heads.insert(key, head);
+    }
+    Ok(entries)
 }

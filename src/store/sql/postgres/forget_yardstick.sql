@@ -1,0 +1,1 @@
+DELETE FROM dedup WHERE tenant = '' AND caller = '' AND method = ''
