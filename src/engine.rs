@@ -9,6 +9,7 @@ pub mod call;
 mod desk;
 mod doubts;
 mod handle;
+mod outage;
 mod past;
 mod rebuild;
 mod tables;
@@ -41,6 +42,7 @@ use crate::store::{self, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
 use doubts::Reports;
+use outage::Outage;
 use writer::{Job, Writer};
 
 pub use handle::{Lease, Waiting};
@@ -74,6 +76,7 @@ struct Inner<S, A> {
     suspects: Mutex<BTreeSet<(DeskKey, AgentId)>>,
     /// For the writer to look into.
     reports: Reports,
+    outage: Outage,
     /// Acknowledgements that are not saved yet.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
     /// Held while they are saved.
@@ -139,6 +142,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             desks: RwLock::default(),
             suspects: Mutex::default(),
             reports: Reports::default(),
+            outage: Outage::default(),
             acks: Mutex::default(),
             saving_acks: tokio::sync::Mutex::default(),
             tasks: tokio::sync::Mutex::new(JoinSet::new()),

@@ -105,7 +105,7 @@ pub enum Error {
     #[error("the store does not answer")]
     Away(#[source] sqlx::Error),
     /// Nothing was committed, for what it was decided on is not so: the batch before was not committed, or another process has
-    /// changed it. Repeat with the same keys.
+    /// changed it or is about to. Repeat with the same keys.
     #[error("the store did not commit what this was decided on")]
     Undone,
     /// What is stored cannot be read: a bug, or a foreign hand.
@@ -140,13 +140,13 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(ref found) => match found.code().as_deref() {
                 // SQLITE_CORRUPT and SQLITE_NOTADB, and PostgreSQL's words for them: no repeat makes it better.
                 Some("11" | "26" | "XX001" | "XX002") => Error::Corrupt { what: "database", source: Box::new(error) },
-                // Another replica has written a row of this key meanwhile.
-                Some("23505") => Error::Undone,
+                // Another replica has written a row of this key meanwhile, or has kept the rows locked for too long.
+                Some("23505" | "40001" | "40P01" | "55P03" | "57014") => Error::Undone,
                 // A guard of the schema, or no such table or column: decided wrongly, or on another schema.
                 Some(code) if code.len() == 5 && (code.starts_with("23") || code.starts_with("42")) => {
                     Error::Corrupt { what: "database", source: Box::new(error) }
                 }
-                // A deadlock, a lock or an answer that was not had in time, a full disk, a server that stops or only reads.
+                // A full disk, a server that stops or only reads.
                 _ => Error::Away(error),
             },
             // An I/O error, a connection lost, none to be had in time: whoever comes back may find it well again.
@@ -238,8 +238,9 @@ pub trait Store: Send + Sync + 'static {
         now: Time,
         until: Time,
     ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
-    /// The rebuild under this epoch is over: another may begin.
-    fn end_rebuild(&self, desk: &DeskKey, epoch: u64) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Nobody else begins a rebuild before `until`, unless it has begun one already; with a time that is past the one under this
+    /// epoch is over.
+    fn hold_rebuild(&self, desk: &DeskKey, epoch: u64, until: Time) -> impl Future<Output = Result<(), Error>> + Send;
     /// Whether other processes write here too.
     fn is_shared(&self) -> bool;
 

@@ -14,6 +14,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::folder::Folder;
 use crate::client::bench::{self, Load, Measured, Profiles, Staff, Stage, Window};
 use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use child::Child;
 use report::Report;
@@ -30,15 +32,27 @@ submit     the same through SubmitTickets, 512 under way on four streams\n  \
 resolve    CreateTicket, AcceptOffer, ResolveTicket, by 64 callers\n  \
 latency    from when a ticket arrives to its offer on the connector's stream, at half of what 256 callers reached\n  \
 profiles   create by 64 callers with 3,000 agents in 200 lanes: ten profiles, and all different\n\n\
+With --database-url and --redis-url each measurement has replicas over these, on a desk of its own, and one more yardstick:\n  \
+inserts    single-row commits to PostgreSQL by 32 connections\n\n\
 A figure is the median of the repetitions, with the lowest and the highest. Load and server share the machine.\n\n\
 Examples:\n  \
 handoff bench                                  everything, about six minutes\n  \
 handoff bench --only commits,create --json     two parts, as one JSON object\n  \
+handoff bench --database-url postgres:///bench --redis-url redis://127.0.0.1 --replicas 3\n  \
 handoff bench --server http://127.0.0.1:50051  a server that runs already: without commits and processor time")]
 pub struct Args {
     /// Measure this server instead of starting one for each measurement
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "database_url")]
     server: Option<String>,
+    /// Start replicas over this migrated PostgreSQL instead of embedded servers; goes with --redis-url
+    #[arg(long, value_name = "URL", requires = "redis_url")]
+    database_url: Option<String>,
+    /// The replicas' Redis
+    #[arg(long, value_name = "URL", requires = "database_url")]
+    redis_url: Option<String>,
+    /// How many replicas there are; callers are spread over them
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "database_url", value_parser = clap::value_parser!(u32).range(1..=16))]
+    replicas: u32,
     /// Parts to measure [default: all]
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<Part>,
@@ -61,6 +75,7 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 enum Part {
     Commits,
+    Inserts,
     Unary,
     Create,
     Submit,
@@ -69,14 +84,23 @@ enum Part {
     Profiles,
 }
 
-const EVERY_PART: [Part; 7] =
-    [Part::Commits, Part::Unary, Part::Create, Part::Submit, Part::Resolve, Part::Latency, Part::Profiles];
+const EVERY_PART: [Part; 8] = [
+    Part::Commits,
+    Part::Inserts,
+    Part::Unary,
+    Part::Create,
+    Part::Submit,
+    Part::Resolve,
+    Part::Latency,
+    Part::Profiles,
+];
 
 /// A desk of the usual size.
 const DESK: Staff = Staff { agents: 1_000, profiles: Profiles::Ten, lanes: 40 };
 const LARGE_DESK: Staff = Staff { agents: 3_000, profiles: Profiles::Ten, lanes: 200 };
 const CALLERS: [usize; 3] = [1, 64, 256];
 const UNARY_CALLERS: usize = 64;
+const INSERTERS: u32 = 32;
 const RESOLVERS: usize = 64;
 const UNDER_WAY: usize = 512;
 /// What the latency is measured at, of what the most callers reached.
@@ -93,6 +117,11 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     let parts: Vec<Part> = EVERY_PART.into_iter().filter(|part| asked.contains(part)).collect();
     let bench = Bench {
         server: args.server.clone(),
+        shared: args.database_url.clone().zip(args.redis_url.clone()).map(|(database_url, redis_url)| Shared {
+            database_url,
+            redis_url,
+            replicas: args.replicas,
+        }),
         folder: args.folder.clone().unwrap_or_else(std::env::temp_dir),
         window: Window {
             warm_up: Duration::from_secs(args.warm_up.into()),
@@ -116,8 +145,16 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+/// What the replicas of a measurement have in common.
+struct Shared {
+    database_url: String,
+    redis_url: String,
+    replicas: u32,
+}
+
 struct Bench {
     server: Option<String>,
+    shared: Option<Shared>,
     folder: PathBuf,
     window: Window,
     clock: Clock,
@@ -127,12 +164,17 @@ struct Bench {
 impl Bench {
     async fn part(&self, part: Part, report: &mut Report) -> anyhow::Result<()> {
         match part {
-            Part::Commits if self.server.is_some() => {}
+            Part::Commits if self.server.is_some() || self.shared.is_some() => {}
             Part::Commits => report.add_rate("commits", self.commits().await?),
+            Part::Inserts => {
+                if let Some(shared) = &self.shared {
+                    report.add_rate("inserts", self.inserts(&shared.database_url).await?);
+                }
+            }
             Part::Unary => {
-                let child = self.start()?;
-                let server = self.address(child.as_ref());
-                let measured = bench::health_checks(&server, UNARY_CALLERS, self.window, &self.clock).await?;
+                let children = self.start()?;
+                let servers = self.addresses(&children);
+                let measured = bench::health_checks(&servers[0], UNARY_CALLERS, self.window, &self.clock).await?;
                 report.add("unary", measured);
             }
             Part::Create => {
@@ -148,7 +190,7 @@ impl Bench {
                     Some(rate) => rate,
                     None => self.closed(DESK, Load::Create { callers: 256 }).await?.rate(),
                 };
-                let (_child, stage) = self.stage(DESK).await?;
+                let (_children, stage) = self.stage(DESK).await?;
                 let measured = bench::open(&stage, rate * SHARE, self.window).await?;
                 report.add("latency", measured);
             }
@@ -163,23 +205,46 @@ impl Bench {
     }
 
     async fn closed(&self, staff: Staff, load: Load) -> anyhow::Result<Measured> {
-        let (child, stage) = self.stage(staff).await?;
-        Ok(bench::closed(&stage, load, self.window, &|| child.as_ref().and_then(Child::cpu)).await)
+        let (children, stage) = self.stage(staff).await?;
+        let cpu = || match children.as_slice() {
+            [] => None,
+            children => children.iter().map(Child::cpu).sum(),
+        };
+        Ok(bench::closed(&stage, load, self.window, &cpu).await)
     }
 
-    async fn stage(&self, staff: Staff) -> anyhow::Result<(Option<Child>, Arc<Stage>)> {
-        let child = self.start()?;
-        let stage = Stage::set_up(&self.address(child.as_ref()), staff, self.clock.clone()).await?;
-        Ok((child, Arc::new(stage)))
+    async fn stage(&self, staff: Staff) -> anyhow::Result<(Vec<Child>, Arc<Stage>)> {
+        let children = self.start()?;
+        let stage = Stage::set_up(&self.addresses(&children), staff, self.clock.clone()).await?;
+        Ok((children, Arc::new(stage)))
     }
 
-    /// A server of its own, unless one was named.
-    fn start(&self) -> anyhow::Result<Option<Child>> {
-        self.server.is_none().then(|| Child::start(&self.folder)).transpose()
+    /// Servers of its own, unless one was named.
+    fn start(&self) -> anyhow::Result<Vec<Child>> {
+        match &self.shared {
+            Some(Shared { database_url, redis_url, replicas }) => {
+                let flags = ["--database-url", database_url, "--redis-url", redis_url];
+                (0..*replicas).map(|_| Child::start(&self.folder, &flags)).collect()
+            }
+            None if self.server.is_some() => Ok(Vec::new()),
+            None => Ok(vec![Child::start(&self.folder, &[])?]),
+        }
     }
 
-    fn address(&self, child: Option<&Child>) -> String {
-        child.map(|child| child.address().to_owned()).or(self.server.clone()).unwrap_or_default()
+    fn addresses(&self, children: &[Child]) -> Vec<String> {
+        let started = children.iter().map(|child| child.address().to_owned());
+        self.server.clone().into_iter().chain(started).collect()
+    }
+
+    async fn inserts(&self, database_url: &str) -> anyhow::Result<f64> {
+        let entropy = Entropy::from_system();
+        let commit = async |span| {
+            PostgresStore::single_row_commits(database_url, INSERTERS, span, &self.clock, || entropy.uuid()).await
+        };
+        commit(self.window.warm_up).await?;
+        let started = self.clock.uptime();
+        let commits = commit(self.window.measured).await?;
+        Ok(commits as f64 / (self.clock.uptime() - started).as_secs_f64())
     }
 
     async fn commits(&self) -> anyhow::Result<f64> {

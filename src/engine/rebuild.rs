@@ -17,8 +17,10 @@ use crate::domain::time::{Span, Time};
 use crate::store::{Page, Store};
 
 pub(super) const BETWEEN_TRIES: Duration = Duration::from_millis(200);
-/// How long nobody else begins to rebuild a view. Whoever dies over it leaves it to the others after this time.
-const LOADER_LEASE: Span = Span::from_secs(30);
+/// How long nobody else begins to rebuild a view after whoever does has said so last. It is said again while that goes on; whoever
+/// dies over it, or cannot say any more that it is over, leaves it to the others after this time.
+const LOADER_LEASE: Span = Span::from_secs(10);
+const HELD_AGAIN_AFTER: Span = Span::from_secs(2);
 const ROWS: u32 = 1_000;
 
 impl<S: Store, A: Availability> Inner<S, A> {
@@ -59,7 +61,7 @@ impl<S: Store, A: Availability> Inner<S, A> {
         let built = self.build_epoch(desk, epoch).await;
         if built.is_err() {
             // Else everybody waits until the lease is over.
-            self.end_rebuild(desk, epoch).await;
+            self.hold_rebuild(desk, epoch, Time(0)).await;
         }
         built.map(|()| epoch)
     }
@@ -78,11 +80,16 @@ impl<S: Store, A: Availability> Inner<S, A> {
             self.index.load(desk, token, pages, change, now).await.map_err(index)?;
             pages += 1;
         }
-        let mut after = None;
+        let (mut after, mut held_at) = (None, now);
         loop {
             let tickets = self.open_tickets(desk, after).await?;
             let Some(last) = tickets.last() else { break };
             after = Some(last.id);
+            let moment = self.clock.now();
+            if self.store.is_shared() && moment - held_at >= HELD_AGAIN_AFTER {
+                held_at = moment;
+                self.hold_rebuild(desk, epoch, moment + LOADER_LEASE).await;
+            }
             let change = self.with_desk(desk, |state| state.views(&tickets)).unwrap_or_default();
             self.index.load(desk, token, pages, change, now).await.map_err(index)?;
             pages += 1;
@@ -92,12 +99,10 @@ impl<S: Store, A: Availability> Inner<S, A> {
         self.index.flip(desk, token, pages, cursor, head).await.map_err(index)
     }
 
-    async fn end_rebuild(&self, desk: &DeskKey, epoch: u64) {
-        if let Err(error) = self.store.end_rebuild(desk, epoch).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the next rebuild has to wait for this one's lease"
-            );
+    async fn hold_rebuild(&self, desk: &DeskKey, epoch: u64, until: Time) {
+        if let Err(error) = self.store.hold_rebuild(desk, epoch, until).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "how long a rebuild goes on could not be said");
         }
     }
 
@@ -163,8 +168,9 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
     }
 
-    /// Finds the view of another epoch, which another replica built, or builds it anew. Where that fails, a doubt is left, and
-    /// calls go on: what is created meanwhile waits.
+    /// Finds the view that another replica has built meanwhile, be it of the epoch that is known (which was not there before it was
+    /// built) or of a later one; else builds it anew. Where that fails, a doubt is left, and calls go on: what is created
+    /// meanwhile waits.
     pub(super) async fn rebuild(&mut self, desk: &DeskKey) {
         let head = self.inner.store.head(desk).await;
         let known = self.inner.with_desk(desk, |state| state.epoch);
@@ -173,18 +179,18 @@ impl<S: Store, A: Availability> Writer<S, A> {
         };
         if epoch > known {
             self.inner.with_desk_mut(desk, |state| state.epoch = epoch);
-            self.doubts.dispel(desk, Doubt::View);
-            Box::pin(self.catch_up(desk)).await;
-            if self.doubts.of(desk) != Some(Doubt::View) {
-                return;
-            }
+        }
+        self.doubts.dispel(desk, Doubt::View);
+        Box::pin(self.catch_up(desk)).await;
+        if self.doubts.of(desk) != Some(Doubt::View) {
+            return;
         }
         match self.inner.build_view(desk, epoch).await {
             Ok(built) => {
                 tracing::info!(desk = %desk.desk, epoch = built, "the availability view was built");
                 self.doubts.dispel(desk, Doubt::View);
                 Box::pin(self.catch_up(desk)).await;
-                self.inner.end_rebuild(desk, built).await;
+                self.inner.hold_rebuild(desk, built, Time(0)).await;
             }
             Err(failure) => {
                 tracing::warn!(desk = %desk.desk, %failure, "the availability view was not built; it is tried again");

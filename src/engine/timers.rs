@@ -65,11 +65,9 @@ where
 pub(super) async fn deadlines<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     let due = match inner.store.due_before(inner.clock.now(), DUE_PAGE).await {
         Ok(due) => due,
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "deadlines could not be read");
-            return;
-        }
+        Err(error) => return inner.store_failed(&error, "deadlines could not be read"),
     };
+    inner.store_answers();
     let ticks = due.into_iter().map(|due| match due {
         Due::Ticket(desk, ticket) => Task::Own { desk, command: Command::TickTicket { ticket } },
         Due::Agent(desk, agent) => Task::Own { desk, command: Command::TickAgent { agent } },
@@ -104,10 +102,7 @@ pub(super) async fn sweep<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
 pub(super) async fn lookout<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     let heads = match inner.store.heads().await {
         Ok(heads) => heads,
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the heads of the logs could not be read");
-            return;
-        }
+        Err(error) => return inner.store_failed(&error, "the heads of the logs could not be read"),
     };
     let mut tasks = Vec::new();
     for (desk, head, epoch) in heads {
@@ -127,8 +122,7 @@ pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>)
         && let Err(error) = inner.share_presence(now).await
     {
         // Nobody is said to be away who may only be out of sight.
-        tracing::warn!(error = &error as &dyn std::error::Error, "who attends which connector could not be told");
-        return;
+        return inner.store_failed(&error, "who attends which connector could not be told");
     }
     let moved = inner.moved_connectors(now);
     let tasks = moved

@@ -176,6 +176,9 @@ impl<S: Store, A: Availability> Writer<S, A> {
             // The runtime is being shut down.
             Some(Err(_)) | None => return,
         };
+        if let Err(Error::Undone) = committed {
+            return self.try_again(jobs);
+        }
         match self.settled(committed, desks).await {
             Ok(verdicts) => self.answer(jobs, verdicts),
             // Reservations lapse by themselves, deadlines are found again by the next poll.
@@ -192,7 +195,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
         match committed {
             Ok(committed) => Ok(self.settle(committed).await),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a batch was not committed");
+                self.inner.store_failed(&error, "a batch was not committed");
                 // Or it was, and nobody heard of it.
                 desks.into_iter().for_each(|desk| self.doubts.raise(desk, Doubt::Head));
                 Err(Failure::of_store(&error))

@@ -30,6 +30,8 @@ use crate::store::{self, Committed, Request, Store};
 
 /// Calls that wait for the writer. The class decides how far up it may fill: work that ends something always finds room.
 pub(super) const QUEUE: usize = 8_192;
+/// How often a job is decided anew because others had its rows.
+const MAX_TRIES: u8 = 3;
 /// What an overloaded or cut-off caller is told to wait.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -39,11 +41,12 @@ pub(super) struct Job {
     pub task: Task,
     pub reply: Option<oneshot::Sender<Result<Outcome, Failure>>>,
     interns: u8,
+    tries: u8,
 }
 
 impl Job {
     pub fn new(task: Task, reply: Option<oneshot::Sender<Result<Outcome, Failure>>>) -> Job {
-        Job { task, reply, interns: 0 }
+        Job { task, reply, interns: 0, tries: 0 }
     }
 
     pub fn own(desk: &DeskKey, command: Command) -> Job {
@@ -140,7 +143,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
                     }
                 }
                 // Only an optimisation is lost: the tickets are created waiting, and matched by the advance.
-                Err(error) => tracing::warn!(desk = %desk.desk, %error, "no agents could be held"),
+                Err(error) => tracing::debug!(desk = %desk.desk, %error, "no agents could be held"),
             }
         }
     }
@@ -252,13 +255,29 @@ impl<S: Store, A: Availability> Writer<S, A> {
 
     /// Tells the index which reservations came to nothing.
     async fn free(&mut self, refused: Vec<(DeskKey, LegId, u32)>) {
-        let now = self.inner.clock.now();
+        let (now, mut left) = (self.inner.clock.now(), 0);
         for (desk, leg, leg_ver) in refused {
             let Some((epoch, head)) = self.inner.with_desk(&desk, |state| (state.epoch, state.head)) else { continue };
             match self.inner.index.refuse(&desk, epoch, leg, leg_ver, head, now).await {
                 Ok(reservations) => self.propose(&desk, reservations),
                 // It lapses within a second.
-                Err(error) => tracing::warn!(desk = %desk.desk, %error, "a refused reservation was left to lapse"),
+                Err(_) => left += 1,
+            }
+        }
+        if left > 0 {
+            tracing::warn!(left, "refused reservations were left to lapse: the index did not take them back");
+        }
+    }
+
+    /// Nothing came of a batch that others were in the way of: its jobs go first in the next one.
+    pub(super) fn try_again(&mut self, jobs: Vec<Job>) {
+        tracing::info!(jobs = jobs.len(), "a batch is decided anew: others had its rows");
+        for mut job in jobs.into_iter().rev() {
+            job.tries += 1;
+            if job.tries < MAX_TRIES {
+                self.own.push_front(job);
+            } else {
+                job.answer(Err(Failure::of_store(&store::Error::Undone)));
             }
         }
     }

@@ -25,8 +25,8 @@ macro_rules! alike {
             upkeep::next_epoch(&mut &self.writer, desk, known, now, until).await
         }
 
-        async fn end_rebuild(&self, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
-            upkeep::end_rebuild(&mut &self.writer, desk, epoch).await
+        async fn hold_rebuild(&self, desk: &DeskKey, epoch: u64, until: Time) -> Result<(), Error> {
+            upkeep::hold_rebuild(&mut &self.writer, desk, epoch, until).await
         }
 
         async fn agents(&self, desk: &DeskKey, agents: &BTreeSet<AgentId>) -> Result<Vec<Arc<Agent>>, Error> {

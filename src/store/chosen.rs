@@ -76,7 +76,7 @@ impl Store for ChosenStore {
         head(desk: &DeskKey) -> Option<(u64, u64)>;
         heads() -> Vec<(DeskKey, u64, u64)>;
         next_epoch(desk: &DeskKey, known: u64, now: Time, until: Time) -> Option<u64>;
-        end_rebuild(desk: &DeskKey, epoch: u64) -> ();
+        hold_rebuild(desk: &DeskKey, epoch: u64, until: Time) -> ();
         get_agent(desk: &DeskKey, agent: &AgentId) -> Option<Arc<Agent>>;
         list_agents(desk: &DeskKey, deleted_too: bool, page: Page<AgentId>) -> Vec<Arc<Agent>>;
         list_connectors(desk: &DeskKey, page: Page<ConnectorId>) -> Vec<Arc<Connector>>;

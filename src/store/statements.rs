@@ -20,7 +20,7 @@ statements! {
     ALL_DESKS = "all_desks.sql";
     ATTENDED = "attended.sql";
     DUE_BEFORE = "due_before.sql";
-    END_REBUILD = "end_rebuild.sql";
+    HOLD_REBUILD = "hold_rebuild.sql";
     EVENTS_AFTER = "events_after.sql";
     EVENTS_OF_TICKET = "events_of_ticket.sql";
     EVENT_AT = "event_at.sql";

@@ -21,9 +21,10 @@ pub(super) async fn next_epoch(
     found.map(|(epoch,)| rows::unsigned("epoch", epoch)).transpose()
 }
 
-pub(super) async fn end_rebuild(db: &mut impl Session, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
-    let cells = [desk.tenant.as_str().into(), desk.desk.as_str().into(), rows::signed(epoch).into()];
-    db.run(&statements::END_REBUILD, &cells).await?;
+pub(super) async fn hold_rebuild(db: &mut impl Session, desk: &DeskKey, epoch: u64, until: Time) -> Result<(), Error> {
+    let (tenant, key) = (desk.tenant.as_str(), desk.desk.as_str());
+    let cells = [tenant.into(), key.into(), rows::signed(epoch).into(), until.micros().into()];
+    db.run(&statements::HOLD_REBUILD, &cells).await?;
     Ok(())
 }
 

@@ -21,11 +21,14 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts `handoff serve` with an empty data directory within `parent` and waits until it is ready.
-    pub fn start(parent: &Path) -> anyhow::Result<Child> {
+    pub fn start(parent: &Path, flags: &[&str]) -> anyhow::Result<Child> {
         let folder = Folder::make(parent, "bench")?;
         let program = std::env::current_exe().context("this program's own file is not known")?;
         let mut command = Command::new(program);
-        command.args(["serve", "--grpc-addr", "127.0.0.1:0", "--log", "warn", "--data-dir"]).arg(folder.path());
+        command
+            .args(["serve", "--grpc-addr", "127.0.0.1:0", "--log", "warn", "--data-dir"])
+            .arg(folder.path())
+            .args(flags);
         // Somebody's settings are for their service, not for this one.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HANDOFF_")) {
             command.env_remove(name);

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::client::bench::{Measured, Window};
 
 /// Names of the figures in the order in which they are shown, with what each is.
-const FIGURES: [(&str, &str); 10] = [
+const FIGURES: [(&str, &str); 11] = [
     ("commits", "single-row SQLite commits"),
+    ("inserts", "single-row PostgreSQL commits, 32 connections"),
     ("unary", "gRPC calls that do nothing, 64 callers"),
     ("create 1", "create to offer, 1 caller"),
     ("create 64", "create to offer, 64 callers"),
@@ -21,6 +22,7 @@ const FIGURES: [(&str, &str); 10] = [
     ("profiles ten", "create to offer, 3,000 agents, 10 profiles"),
     ("profiles distinct", "create to offer, 3,000 agents, all different"),
 ];
+const YARDSTICKS: [&str; 3] = ["commits", "inserts", "unary"];
 const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
 #[derive(Default)]
@@ -91,6 +93,11 @@ impl Report {
         by_cpu.or_else(by_rate)
     }
 
+    /// The yardstick of the store that is behind the servers.
+    fn commits(&self) -> &'static str {
+        if self.figures.contains_key("inserts") { "inserts" } else { "commits" }
+    }
+
     fn shown(&self) -> impl Iterator<Item = (&'static str, &'static str, &Figure)> {
         FIGURES.into_iter().filter_map(|(name, what)| Some((name, what, self.figures.get(name)?)))
     }
@@ -114,12 +121,12 @@ impl Report {
             let low = figure.rates.iter().copied().fold(f64::INFINITY, f64::min);
             let high = figure.rates.iter().copied().fold(0.0, f64::max);
             let ratio = |yardstick: &str| {
-                let known = self.rate(yardstick).filter(|_| name != "commits" && name != "unary");
+                let known = self.rate(yardstick).filter(|_| !YARDSTICKS.contains(&name));
                 known.map_or(String::new(), |known| format!("{:.2}", rate / known))
             };
             let cpu = median(&figure.cpu).map_or(String::new(), |cpu| format!("{cpu:.0}"));
             let spread = format!("{low:.0} .. {high:.0}");
-            line([what, &format!("{rate:.0}"), &spread, &ratio("commits"), &ratio("unary"), &cpu]);
+            line([what, &format!("{rate:.0}"), &spread, &ratio(self.commits()), &ratio("unary"), &cpu]);
         }
         text.push_str(&format!("\n{:<46}", "latency, ms"));
         QUANTILES.iter().for_each(|(name, _)| text.push_str(&format!("{name:>10}")));
@@ -152,7 +159,7 @@ impl Report {
                 "what": what,
                 "per_second": figure.rates,
                 "median_per_second": median(&figure.rates),
-                "ratio_to_commits": ratio("commits"),
+                "ratio_to_commits": ratio(self.commits()),
                 "ratio_to_unary": ratio("unary"),
                 "server_cpu_us_each": median(&figure.cpu),
                 "missed": figure.missed,

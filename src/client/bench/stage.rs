@@ -62,14 +62,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets it up on the server.
+    /// Sets it up on the servers, which have everything in common; callers are spread over them.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses a part of it.
-    pub async fn set_up(server: &str, staff: Staff, clock: Clock) -> Result<Stage, Error> {
+    /// When a server cannot be reached or refuses a part of it.
+    pub async fn set_up(servers: &[String], staff: Staff, clock: Clock) -> Result<Stage, Error> {
         let entropy = Arc::new(Entropy::from_system());
         let mut channels = Vec::with_capacity(CONNECTIONS);
-        for _ in 0..CONNECTIONS {
+        for server in servers.iter().cycle().take(CONNECTIONS.max(servers.len())) {
             channels.push(Connection::open(server, clock.clone(), Entropy::from_system()).await?.channel);
         }
         let desk = format!("bench-{}", &entropy.secret()[..12]);
@@ -79,7 +79,7 @@ impl Stage {
         };
         let desk = create_desk(&channels[0], desk).await.map_err(refused("the desk to measure on"))?;
         let numbers = stream::iter(0..staff.agents);
-        let on_duty = numbers.map(|n| on_duty(channels[n as usize % CONNECTIONS].clone(), &desk, staff, n));
+        let on_duty = numbers.map(|n| on_duty(channels[n as usize % channels.len()].clone(), &desk, staff, n));
         let sessions: Vec<api::Heartbeat> =
             on_duty.buffer_unordered(AT_ONCE).try_collect().await.map_err(refused("the agents to measure with"))?;
         let (beating, stopping) = switch();

@@ -64,9 +64,14 @@ pub async fn an_epoch_rises_with_every_rebuild<P: Place>() {
     assert_eq!(next(first, 50, 80).await, None, "somebody was quicker");
     assert_eq!(next(first + 1, 39, 70).await, None, "somebody is at it");
     assert_eq!(next(first + 1, 40, 70).await, Some(first + 2), "whoever was at it is late");
-    store.end_rebuild(&main_desk(), first + 1).await.expect("the store answers");
+    let hold = async |epoch, until| {
+        store.hold_rebuild(&main_desk(), epoch, until).await.expect("the store answers");
+    };
+    hold(first + 1, at(0)).await;
     assert_eq!(next(first + 2, 41, 70).await, None, "the late one ends nobody's but its own");
-    store.end_rebuild(&main_desk(), first + 2).await.expect("the store answers");
+    hold(first + 2, at(90)).await;
+    assert_eq!(next(first + 2, 80, 99).await, None, "whoever is at it may take longer");
+    hold(first + 2, at(0)).await;
     assert_eq!(next(first + 2, 41, 70).await, Some(first + 3));
     let nowhere = store.next_epoch(&desk("default", "none"), 1, at(0), at(1)).await;
     assert_eq!(nowhere.expect("the store answers"), None);

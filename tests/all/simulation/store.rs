@@ -226,10 +226,10 @@ impl Store for MemoryStore {
         Ok(Some(kept.epoch))
     }
 
-    async fn end_rebuild(&self, desk: &DeskKey, epoch: u64) -> Result<(), Error> {
+    async fn hold_rebuild(&self, desk: &DeskKey, epoch: u64, until: Time) -> Result<(), Error> {
         let mut tables = self.ground.tables();
         let kept = tables.desks.get_mut(desk).filter(|kept| kept.epoch == epoch);
-        kept.into_iter().for_each(|kept| kept.loader_until = Time(0));
+        kept.into_iter().for_each(|kept| kept.loader_until = until);
         Ok(())
     }
 
