@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MIGRATIONS: &[Step] = &[
     (1, "tables", include_str!("../../../migrations/postgres/0001_tables.sql")),
     (2, "leases", include_str!("../../../migrations/postgres/0002_leases.sql")),
+    (3, "readers", include_str!("../../../migrations/postgres/0003_readers.sql")),
 ];
 
 /// PostgreSQL 15.

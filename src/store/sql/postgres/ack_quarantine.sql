@@ -1,0 +1,15 @@
+-- $1: [tenant, desk, connector, generation, acked]. Tickets that were released are read with their bucket.
+WITH given AS (
+    SELECT r.value ->> 0 AS tenant, r.value ->> 1 AS desk, r.value ->> 2 AS connector, (r.value ->> 3)::bigint AS generation,
+        (r.value ->> 4)::bigint AS acked
+    FROM jsonb_array_elements($1::jsonb) AS r (value)
+), mine AS (
+    SELECT g.* FROM subscription AS s
+    JOIN given AS g ON g.tenant = s.tenant AND g.desk = s.desk AND g.connector = s.connector
+    ORDER BY s.tenant, s.desk, s.connector FOR UPDATE OF s
+)
+UPDATE quarantine AS q SET acked = greatest(q.acked, mine.acked)
+FROM mine
+JOIN bucket AS b ON b.tenant = mine.tenant AND b.desk = mine.desk AND b.connector = mine.connector
+  AND b.generation = mine.generation
+WHERE q.tenant = b.tenant AND q.desk = b.desk AND q.connector = b.connector AND q.bucket = b.bucket AND q.released

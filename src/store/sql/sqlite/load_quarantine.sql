@@ -1,0 +1,1 @@
+SELECT ticket, bucket, acked, released, reason, since FROM quarantine WHERE tenant = ?1 AND desk = ?2 AND connector = ?3
