@@ -27,21 +27,5 @@ CREATE TABLE bucket (
     instance text COLLATE "C",
     generation bigint NOT NULL,
     gained bigint NOT NULL,
-    head bigint NOT NULL,
-    head_attempts bigint NOT NULL,
     PRIMARY KEY (tenant, desk, connector, bucket)
-);
-
--- Tickets that are read apart from their bucket.
-CREATE TABLE quarantine (
-    tenant text COLLATE "C" NOT NULL,
-    desk text COLLATE "C" NOT NULL,
-    connector text COLLATE "C" NOT NULL,
-    ticket uuid NOT NULL,
-    bucket text COLLATE "C" NOT NULL,
-    acked bigint NOT NULL,
-    released boolean NOT NULL,
-    reason text NOT NULL,
-    since bigint NOT NULL,
-    PRIMARY KEY (tenant, desk, connector, ticket)
 );

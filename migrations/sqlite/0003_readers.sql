@@ -27,21 +27,5 @@ CREATE TABLE bucket (
     instance TEXT,
     generation INTEGER NOT NULL,
     gained INTEGER NOT NULL,
-    head INTEGER NOT NULL,
-    head_attempts INTEGER NOT NULL,
     PRIMARY KEY (tenant, desk, connector, bucket)
-) STRICT, WITHOUT ROWID;
-
--- Tickets that are read apart from their bucket.
-CREATE TABLE quarantine (
-    tenant TEXT NOT NULL,
-    desk TEXT NOT NULL,
-    connector TEXT NOT NULL,
-    ticket TEXT NOT NULL,
-    bucket TEXT NOT NULL,
-    acked INTEGER NOT NULL,
-    released INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    since INTEGER NOT NULL,
-    PRIMARY KEY (tenant, desk, connector, ticket)
 ) STRICT, WITHOUT ROWID;

@@ -61,17 +61,12 @@ pub struct Shares {
     pub floors: BTreeMap<Bucket, u64>,
     /// Processes with a bucket of their own, whoever has it; the others' tickets are in the rest.
     pub named: BTreeSet<Arc<str>>,
-    /// Tickets that are read apart from their bucket: after this entry, or not at all.
-    pub aside: BTreeMap<TicketId, Option<u64>>,
 }
 
 impl Shares {
     /// Whether a reader for this connector (`None`: a monitor) is sent the decision.
     pub fn hold(&self, reader: Option<&ConnectorId>, entry: &Entry) -> bool {
         let (Some(ticket), Some(route)) = (entry.event.ticket, &entry.route) else { return false };
-        if let Some(aside) = self.aside.get(&ticket) {
-            return aside.is_some_and(|after| entry.seq > after);
-        }
         let bucket = match route.instance.as_ref().filter(|_| reader == Some(&route.connector)) {
             Some(name) if self.named.contains(name) => Bucket::Named(name.clone()),
             Some(_) => Bucket::Rest,
@@ -82,8 +77,7 @@ impl Shares {
 
     /// Where reading begins, if it has anything.
     pub fn first(&self) -> Option<u64> {
-        let asides = self.aside.values().flatten();
-        self.floors.values().chain(asides).min().copied()
+        self.floors.values().min().copied()
     }
 
     /// Whether this is all of the connector's decisions after one entry.
@@ -93,7 +87,7 @@ impl Shares {
         let shares = (0..SHARES).all(|digit| self.floors.contains_key(&Bucket::Share(digit)));
         let named = self.named.iter().all(|name| self.floors.contains_key(&Bucket::Named(name.clone())));
         let even = floors.all(|floor| Some(floor) == first);
-        self.aside.is_empty() && shares && named && even && self.floors.contains_key(&Bucket::Rest)
+        shares && named && even && self.floors.contains_key(&Bucket::Rest)
     }
 }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bucket::{Bucket, SHARES, Shares};
-use super::id::TicketId;
 use super::time::{Span, Time};
 
 /// How long the buckets of an instance that left are kept for it.
@@ -23,7 +22,6 @@ pub struct Readers {
     pub base: u64,
     pub instances: BTreeMap<Arc<str>, Instance>,
     pub buckets: BTreeMap<Bucket, Held>,
-    pub aside: BTreeMap<TicketId, Aside>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,22 +43,6 @@ pub struct Held {
     pub generation: u64,
     /// The generation with which its holder got it.
     pub gained: u64,
-    /// The oldest decision that was not taken, and how often that was tried.
-    pub head: u64,
-    pub attempts: u32,
-}
-
-/// A ticket that is read apart from its bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
-    /// The bucket whose reader reads it.
-    pub bucket: Bucket,
-    /// The last decision of it that was acknowledged, or of its bucket.
-    pub after: u64,
-    /// It is read again, until it has caught up with its bucket.
-    pub released: bool,
-    pub reason: Arc<str>,
-    pub since: Time,
 }
 
 /// A change, decided under the store's lock.
@@ -83,29 +65,20 @@ impl Readers {
                 Some(_) => {}
                 None => self.open(instance, Some(*opening), *now, *until),
             },
-            ReaderChange::Settle { now } => self.settle(*now, None),
+            ReaderChange::Settle { now } => self.settle(*now, None, false),
         }
     }
 
     /// Everything up to `seq` is acknowledged by the reader of this generation, if there is one still.
     pub fn ack(&mut self, generation: u64, seq: u64) {
-        let Readers { buckets, aside, .. } = self;
-        for held in buckets.values_mut().filter(|held| held.generation == generation) {
+        for held in self.buckets.values_mut().filter(|held| held.generation == generation) {
             held.acked = held.acked.max(seq);
         }
-        aside.retain(|_, row| {
-            let Some(held) = buckets.get(&row.bucket).filter(|_| row.released) else { return true };
-            if held.generation == generation {
-                row.after = row.after.max(seq);
-            }
-            row.after < held.acked
-        });
     }
 
     /// What everybody has acknowledged.
     pub fn acked(&self) -> u64 {
-        let asides = self.aside.values().filter(|aside| aside.released).map(|aside| aside.after);
-        self.buckets.values().map(|held| held.acked).chain(asides).min().unwrap_or(self.base)
+        self.buckets.values().map(|held| held.acked).min().unwrap_or(self.base)
     }
 
     /// What the reader of this generation has acknowledged; `None`: there is no such reader.
@@ -138,13 +111,11 @@ impl Readers {
             .filter(|(_, held)| mine(held))
             .map(|(bucket, held)| (bucket.clone(), held.acked))
             .collect();
-        let aside = self.aside.iter().filter(|(_, aside)| floors.contains_key(&aside.bucket));
-        let aside = aside.map(|(ticket, aside)| (*ticket, aside.released.then_some(aside.after))).collect();
         let named = self.buckets.keys().filter_map(|bucket| match bucket {
             Bucket::Named(name) => Some(name.clone()),
             Bucket::Share(_) | Bucket::Rest => None,
         });
-        Shares { named: named.collect(), floors, aside }
+        Shares { named: named.collect(), floors }
     }
 
     /// `opening`: of a stream that had begun before.
@@ -154,22 +125,23 @@ impl Readers {
             self.buckets = shares.map(|bucket| (bucket, Held::new(self.base))).collect();
         }
         let own = Bucket::Named(instance.clone());
-        if !instance.is_empty() && !self.buckets.contains_key(&own) {
+        let named = !instance.is_empty() && !self.buckets.contains_key(&own);
+        if named {
             // Its tickets were read with the rest so far.
             let rest = self.buckets.get(&Bucket::Rest).map_or(self.base, |held| held.acked);
             self.buckets.insert(own, Held::new(rest));
         }
         let row = Instance { opening: 0, generation: 0, since: now, lease_until: until };
         self.instances.insert(instance.clone(), row);
-        self.settle(now, Some(instance));
+        self.settle(now, Some(instance), named);
         if let Some(row) = self.instances.get_mut(instance) {
             row.opening = opening.unwrap_or(row.generation);
         }
     }
 
     /// Gives out the buckets anew, moving as few as that takes. Whoever's part changes gets a new generation, and so does the
-    /// one that opens.
-    fn settle(&mut self, now: Time, opens: Option<&Arc<str>>) {
+    /// one that opens; whoever has the rest, when there is a bucket more that it was cut from.
+    fn settle(&mut self, now: Time, opens: Option<&Arc<str>>, cut: bool) {
         if !self.instances.values().any(|row| row.lease_until > now) {
             return;
         }
@@ -187,6 +159,8 @@ impl Readers {
                 changed.extend(held.instance.iter().cloned().chain(is));
             }
         }
+        let rest = self.buckets.get(&Bucket::Rest).and_then(|held| held.instance.clone());
+        changed.extend(rest.filter(|_| cut));
         for name in changed {
             self.renew(&name, &gained);
         }
@@ -209,11 +183,10 @@ impl Readers {
     fn forget_names(&mut self) {
         let Some(rest) = self.buckets.get(&Bucket::Rest).cloned() else { return };
         let instances = &self.instances;
-        let asides: BTreeSet<Bucket> = self.aside.values().map(|aside| aside.bucket.clone()).collect();
         self.buckets.retain(|bucket, held| match bucket {
             Bucket::Named(name) => {
                 let same = held.acked == rest.acked && held.instance == rest.instance;
-                instances.contains_key(name) || !same || asides.contains(bucket)
+                instances.contains_key(name) || !same
             }
             Bucket::Share(_) | Bucket::Rest => true,
         });
@@ -271,6 +244,118 @@ impl Readers {
 
 impl Held {
     fn new(acked: u64) -> Held {
-        Held { acked, instance: None, generation: 0, gained: 0, head: 0, attempts: 0 }
+        Held { acked, instance: None, generation: 0, gained: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time(0) + Span::from_secs(seconds)
+    }
+
+    fn open(readers: &mut Readers, name: &str, now: i64) {
+        readers.apply(&ReaderChange::Open { instance: Arc::from(name), now: at(now), until: at(now + 3) });
+    }
+
+    fn counts(readers: &Readers) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for held in readers.buckets.values() {
+            *counts.entry(held.instance.as_deref().unwrap_or("nobody").to_owned()).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn one_instance_has_all_and_each_further_one_its_own_and_a_fair_part() {
+        let mut readers = Readers::default();
+        open(&mut readers, "a", 0);
+        assert_eq!(counts(&readers), [("a".into(), 18)].into());
+        assert!(readers.shares("a").is_whole());
+        open(&mut readers, "b", 1);
+        assert_eq!(counts(&readers), [("a".into(), 10), ("b".into(), 9)].into());
+        open(&mut readers, "c", 1);
+        assert_eq!(counts(&readers), [("a".into(), 7), ("b".into(), 7), ("c".into(), 6)].into());
+    }
+
+    #[test]
+    fn whoever_comes_back_in_time_finds_its_buckets_and_nobody_else_is_disturbed() {
+        let mut readers = Readers::default();
+        open(&mut readers, "a", 0);
+        open(&mut readers, "b", 0);
+        let (before, other) = (readers.shares("a"), readers.instances["b"].generation);
+        readers.instances.get_mut("b").expect("it reads").lease_until = at(90);
+        open(&mut readers, "a", 7);
+        assert_eq!(readers.shares("a"), before);
+        assert_eq!(readers.instances["b"].generation, other);
+        assert!(readers.kept("a", readers.instances["a"].opening).len() == before.floors.len());
+        readers.apply(&ReaderChange::Settle { now: at(15) });
+        assert_eq!(counts(&readers), [("b".into(), 19)].into());
+    }
+
+    #[test]
+    fn a_name_that_is_gone_is_forgotten_once_its_tickets_stand_where_the_rest_does() {
+        let mut readers = Readers::default();
+        open(&mut readers, "a", 0);
+        open(&mut readers, "b", 0);
+        readers.ack(readers.instances["b"].generation, 5);
+        readers.instances.get_mut("a").expect("it reads").lease_until = at(90);
+        readers.apply(&ReaderChange::Settle { now: at(9) });
+        assert!(readers.buckets.contains_key(&Bucket::Named(Arc::from("b"))), "they stand further on");
+        readers.ack(readers.instances["a"].generation, 6);
+        open(&mut readers, "c", 10);
+        assert!(!readers.buckets.contains_key(&Bucket::Named(Arc::from("b"))));
+    }
+
+    proptest! {
+        /// I10: whatever comes and goes, every bucket has one reader, no generation is given twice, and none but the newest moves
+        /// anything, and never back.
+        #[test]
+        fn every_bucket_has_one_reader_and_old_generations_move_nothing(
+            steps in prop::collection::vec((0..4_u8, 0..4_u8, 0..6_i64, 1..50_u64), 1..60),
+        ) {
+            let mut readers = Readers::default();
+            let mut given = BTreeSet::new();
+            let mut now = 0;
+            for (what, who, passed, seq) in steps {
+                now += passed;
+                let name: Arc<str> = Arc::from(["", "a", "b", "c"][usize::from(who)]);
+                let before = readers.clone();
+                match what {
+                    0 => open(&mut readers, &name, now),
+                    1 => readers.apply(&ReaderChange::Settle { now: at(now) }),
+                    2 => {
+                        let opening = before.instances.get(&name).map_or(seq, |row| row.opening);
+                        let until = at(now + 3);
+                        readers.apply(&ReaderChange::Rejoin { instance: name, opening, now: at(now), until });
+                    }
+                    _ => {
+                        let newest: BTreeSet<u64> = before.instances.values().map(|row| row.generation).collect();
+                        let old = given.iter().find(|generation| !newest.contains(generation)).copied();
+                        readers.ack(old.unwrap_or(0), seq * 1_000);
+                        prop_assert!(old.is_none_or(|_| readers == before) || !before.instances.contains_key(&name));
+                        readers.ack(before.instances.get(&name).map_or(0, |row| row.generation), seq);
+                    }
+                }
+                for (bucket, held) in &before.buckets {
+                    prop_assert!(readers.buckets.get(bucket).is_none_or(|after| after.acked >= held.acked));
+                }
+                for (name, row) in &readers.instances {
+                    let known = before.instances.get(name).is_some_and(|old| old.generation == row.generation);
+                    prop_assert!(known || given.insert(row.generation));
+                    let (was, is) = (before.shares(name), readers.shares(name));
+                    prop_assert!(!known || was.floors.keys().eq(is.floors.keys()));
+                    prop_assert!(!known || !is.floors.contains_key(&Bucket::Rest) || was.named == is.named);
+                }
+                let there = |held: &&Held| held.instance.as_ref().is_some_and(|name| readers.instances.contains_key(name));
+                prop_assert!(readers.buckets.values().all(|held| there(&held)));
+                prop_assert!(readers.buckets.values().all(|held| held.instance.as_ref().is_some_and(
+                    |name| readers.instances[name].generation == held.generation)));
+            }
+        }
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::rows::{self, Logged};
 use super::session::{Cell, Session, Statement};
 use super::{reads, statements};
@@ -39,24 +37,16 @@ struct Narrowed<'s> {
     shares: Option<String>,
 }
 
-/// A reader's part as the statements take it. What others have of the buckets with a name is told too, for what is left is the
-/// rest's; nothing comes after the highest number.
-#[derive(Serialize)]
-struct Part {
-    floors: BTreeMap<String, u64>,
-    aside: BTreeMap<String, u64>,
-}
-
+/// No entry comes after it.
 const NEVER: u64 = i64::MAX as u64;
 
-impl Part {
-    fn of(shares: &Shares) -> Part {
-        let others = shares.named.iter().map(|name| (Bucket::Named(name.clone()).to_string(), NEVER));
-        let mut floors: BTreeMap<String, u64> = others.collect();
-        floors.extend(shares.floors.iter().map(|(bucket, after)| (bucket.to_string(), *after)));
-        let aside = shares.aside.iter().map(|(ticket, after)| (ticket.to_string(), after.unwrap_or(NEVER)));
-        Part { floors, aside: aside.collect() }
-    }
+/// A reader's part as the statements take it: what each bucket is read after. Buckets with a name that others have are told too,
+/// for what has none is the rest's.
+fn floors(shares: &Shares) -> BTreeMap<String, u64> {
+    let others = shares.named.iter().map(|name| (Bucket::Named(name.clone()).to_string(), NEVER));
+    let mut floors: BTreeMap<String, u64> = others.collect();
+    floors.extend(shares.floors.iter().map(|(bucket, after)| (bucket.to_string(), *after)));
+    floors
 }
 
 impl<'s> Narrowed<'s> {
@@ -64,7 +54,7 @@ impl<'s> Narrowed<'s> {
         let words: Vec<&str> = selection.channels.iter().copied().map(Channel::word).collect();
         let channels = (!words.is_empty()).then(|| rows::to_json("channels", &words)).transpose()?;
         let kinds = (!selection.kinds.is_empty()).then(|| rows::to_json("kinds", &selection.kinds)).transpose()?;
-        let part = |shares: &Arc<Shares>| rows::to_json("shares", &Part::of(shares));
+        let part = |shares: &Arc<Shares>| rows::to_json("shares", &floors(shares));
         let shares = selection.shares.as_ref().map(part).transpose()?;
         Ok(Narrowed { channels, kinds, connector: selection.connector.as_ref(), shares })
     }

@@ -16,15 +16,12 @@ macro_rules! statements {
 }
 
 statements! {
-    ACK_QUARANTINE = "ack_quarantine.sql";
     AHEAD = "ahead.sql";
     ALL_DESKS = "all_desks.sql";
     ATTENDED = "attended.sql";
     DELETE_BUCKETS = "delete_buckets.sql";
     DELETE_INSTANCES = "delete_instances.sql";
-    DELETE_QUARANTINE = "delete_quarantine.sql";
     DUE_BEFORE = "due_before.sql";
-    END_QUARANTINE = "end_quarantine.sql";
     END_REBUILD = "end_rebuild.sql";
     EVENTS_AFTER = "events_after.sql";
     EVENTS_OF_TICKET = "events_of_ticket.sql";
@@ -55,7 +52,6 @@ statements! {
     LOAD_INSTANCES = "load_instances.sql";
     LOAD_LANES = "load_lanes.sql";
     LOAD_POLICIES = "load_policies.sql";
-    LOAD_QUARANTINE = "load_quarantine.sql";
     LOAD_TICKETS = "load_tickets.sql";
     LOAD_TICKETS_OF_AGENTS = "load_tickets_of_agents.sql";
     LOAD_WAITING = "load_waiting.sql";
@@ -72,7 +68,6 @@ statements! {
     PUT_BUCKETS = "put_buckets.sql";
     PUT_GENERATION = "put_generation.sql";
     PUT_INSTANCES = "put_instances.sql";
-    PUT_QUARANTINE = "put_quarantine.sql";
     RENEW_LEASES = "renew_leases.sql";
     RETIRE_ANSWERS = "retire_answers.sql";
     RETIRE_EVENTS = "retire_events.sql";

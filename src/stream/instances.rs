@@ -262,10 +262,6 @@ impl Taken {
 }
 
 impl InstanceSeat {
-    pub fn instance(&self) -> &Arc<str> {
-        &self.instance
-    }
-
     pub fn footing(&self) -> Footing {
         self.footing.borrow().clone()
     }

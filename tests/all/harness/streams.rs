@@ -75,6 +75,18 @@ impl Subscription {
         tokio::time::timeout(super::PATIENCE, looking).await.expect("the decision comes in time")
     }
 
+    /// How the stream ends, whatever comes before.
+    pub async fn until_error(&mut self) -> Status {
+        let ending = async {
+            loop {
+                if let Err(status) = self.next_unacknowledged().await {
+                    return status;
+                }
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, ending).await.expect("the stream ends in time")
+    }
+
     pub async fn ack(&mut self, seq: u64) {
         let ack = pb::SubscribeAck { generation: self.generation, acked_seq: seq };
         let sent = self.up.send(pb::SubscribeRequest { request: Some(Request::Ack(ack)) }).await;
