@@ -4,6 +4,7 @@
 //! are changed only by `routing::evolve`; this layer holds their shape and the questions one can ask of them.
 
 pub mod agent;
+pub mod bucket;
 pub mod connector;
 pub mod desk;
 pub mod event;
@@ -11,6 +12,7 @@ pub mod id;
 pub mod leg;
 pub mod log;
 pub mod offer;
+pub mod readers;
 pub mod record;
 pub mod requirement;
 pub mod ticket;

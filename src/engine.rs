@@ -11,6 +11,7 @@ mod doubts;
 mod handle;
 mod outage;
 mod past;
+mod readers;
 mod rebuild;
 mod tables;
 mod tailer;
@@ -20,6 +21,7 @@ mod turns;
 mod writer;
 
 pub use call::{Call, Dedup, Failure, Reply};
+pub use readers::Reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -38,7 +40,7 @@ use crate::routing::decide::{Decision, decide_rows};
 use crate::routing::reject::Reject;
 use crate::routing::workset::{Changed, WorkingSet};
 use crate::shutdown::{Shutdown, Trigger, switch};
-use crate::store::{self, Store};
+use crate::store::{self, Acked, Store};
 use crate::stream::hub::Hub;
 use desk::DeskState;
 use doubts::Reports;
@@ -77,8 +79,8 @@ struct Inner<S, A> {
     /// For the writer to look into.
     reports: Reports,
     outage: Outage,
-    /// Acknowledgements that are not saved yet.
-    acks: Mutex<BTreeMap<(DeskKey, ConnectorId), u64>>,
+    /// Acknowledgements that are not saved yet, by the generation of the reader that gave them.
+    acks: Mutex<BTreeMap<(DeskKey, ConnectorId, u64), u64>>,
     /// Held while they are saved.
     saving_acks: tokio::sync::Mutex<()>,
     /// Timers and sweeps, and the switch that ends them.
@@ -248,7 +250,13 @@ impl<S: Store, A: Availability> Inner<S, A> {
         if acks.is_empty() {
             return;
         }
-        let rows = acks.iter().map(|((desk, connector), seq)| (desk.clone(), connector.clone(), *seq)).collect();
+        let row = |((desk, connector, generation), seq): (&(DeskKey, ConnectorId, u64), &u64)| Acked {
+            desk: desk.clone(),
+            connector: connector.clone(),
+            generation: *generation,
+            seq: *seq,
+        };
+        let rows = acks.iter().map(row).collect();
         if let Err(error) = self.store.save_acked(rows).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "acknowledgements are kept for the next try");
             let mut waiting = self.acks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,6 +7,7 @@ mod load;
 mod log;
 mod migrations;
 pub mod postgres;
+mod readers;
 mod reads;
 mod recent;
 pub mod route;
@@ -27,8 +28,10 @@ use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
 use crate::domain::event::{Entry, Event};
 pub use crate::domain::log::{LogRow, Selection};
+pub use readers::{Acked, Lease, Leases};
 
 use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use crate::domain::readers::{ReaderChange, Readers};
 use crate::domain::requirement::Channel;
 use crate::domain::ticket::{Ticket, TicketState};
 use crate::domain::time::Time;
@@ -175,15 +178,6 @@ pub struct TicketFilter {
     pub conversation_key: Option<Arc<str>>,
     /// The newest first.
     pub newest_first: bool,
-}
-
-/// Where a connector's subscription stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subscription {
-    /// Rises with every subscription of the connector, over restarts too.
-    pub generation: u64,
-    /// The last decision acknowledged, in whichever generation; 0: none.
-    pub acked: u64,
 }
 
 /// A stored policy revision.
@@ -350,33 +344,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// Minted with the database: a cursor of another incarnation is of another log.
     fn incarnation(&self) -> u64;
-    /// Opens a subscription under the next generation, durably.
-    fn subscribe(
+    /// Who reads a connector's decisions, in one state.
+    fn readers(&self, desk: &DeskKey, connector: &ConnectorId) -> impl Future<Output = Result<Readers, Error>> + Send;
+    /// Changes who reads them, one change after the other whoever makes it, durably. Answers what it came to.
+    fn change_readers(
         &self,
         desk: &DeskKey,
         connector: &ConnectorId,
-    ) -> impl Future<Output = Result<Subscription, Error>> + Send;
-    /// Where the connector's newest subscription stands; generation 0 if it never had one.
-    fn subscription(
-        &self,
-        desk: &DeskKey,
-        connector: &ConnectorId,
-    ) -> impl Future<Output = Result<Subscription, Error>> + Send;
-    /// Saves positions; one that is lower than the stored one is ignored.
-    fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Says that connectors are attended until then, each by the subscription of this generation. Answers those whose
-    /// generation is still the newest.
-    fn renew_leases(
-        &self,
-        seats: Vec<(DeskKey, ConnectorId, u64)>,
-        until: Time,
-    ) -> impl Future<Output = Result<BTreeSet<(DeskKey, ConnectorId)>, Error>> + Send;
-    /// Connectors that are attended until later than `after`.
+        change: ReaderChange,
+    ) -> impl Future<Output = Result<Readers, Error>> + Send;
+    /// Saves positions: each moves the buckets that bear its generation now, and none of them back. One of an older generation
+    /// has no effect.
+    fn save_acked(&self, acks: Vec<Acked>) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Says until when streams are there. Nothing, where a newer one has opened under the same name or the name was given up.
+    fn renew_leases(&self, leases: Vec<Lease>) -> impl Future<Output = Result<Leases, Error>> + Send;
+    /// Connectors of which somebody is there until later than `after`, and until when.
     fn attended(
         &self,
         after: Time,
     ) -> impl Future<Output = Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error>> + Send;
+    /// Those of these connectors which have a reader that is gone since `before` or longer.
+    fn lapsed(
+        &self,
+        among: &BTreeSet<(DeskKey, ConnectorId)>,
+        before: Time,
+    ) -> impl Future<Output = Result<Vec<(DeskKey, ConnectorId)>, Error>> + Send;
 
     /// `None`: there is no such revision; revision 0, the built-in policy, has none either.
     fn policy(&self, desk: &DeskKey, revision: u32) -> impl Future<Output = Result<Option<PolicyRow>, Error>> + Send;

@@ -2,5 +2,6 @@
 
 pub mod cursor;
 pub mod hub;
+pub mod instances;
 pub mod seats;
 pub mod subscription;

@@ -56,6 +56,16 @@ impl Connector {
         self.channels.is_empty() || self.channels.contains(&channel)
     }
 
+    /// Whether decisions on this channel follow the process that created their ticket: on the phone and in chat unless said
+    /// otherwise.
+    pub fn follows_instance(&self, channel: Channel) -> bool {
+        match self.affinity {
+            Some(Affinity::Instance) => true,
+            Some(Affinity::Any) => false,
+            None => matches!(channel, Channel::Phone | Channel::Chat),
+        }
+    }
+
     /// Whether an accept on this channel waits for a confirmation: yes on the phone unless said otherwise.
     pub fn confirms(&self, channel: Channel) -> bool {
         self.confirmation.get(&channel).copied().unwrap_or(channel == Channel::Phone)

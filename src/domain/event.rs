@@ -390,5 +390,7 @@ pub struct Entry {
 pub struct Route {
     pub connector: ConnectorId,
     pub channel: Channel,
+    /// The process of the connector that the ticket's decisions follow.
+    pub instance: Option<Arc<str>>,
     pub side_connector: Option<ConnectorId>,
 }

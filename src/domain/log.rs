@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bucket::Shares;
 use super::event::{Actor, Entry};
 use super::id::{ConnectorId, TicketName};
 use super::requirement::Channel;
@@ -16,6 +17,8 @@ pub struct Selection {
     pub channels: Vec<Channel>,
     /// Kinds as in `Body::decision_kind`; empty: all.
     pub kinds: Vec<Arc<str>>,
+    /// The reader's part of them. `None`: all.
+    pub shares: Option<Arc<Shares>>,
 }
 
 impl Selection {
@@ -28,6 +31,7 @@ impl Selection {
         self.connector.as_ref().is_none_or(mine)
             && (self.channels.is_empty() || self.channels.contains(&route.channel))
             && (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted.as_ref() == kind))
+            && self.shares.as_ref().is_none_or(|shares| shares.hold(self.connector.as_ref(), entry))
     }
 }
 

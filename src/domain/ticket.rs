@@ -246,6 +246,9 @@ pub struct Ticket {
     pub connector: ConnectorId,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub instance: Arc<str>,
+    /// Its decisions follow the process that created it, and are not just anybody's of the connector.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows_instance: bool,
     pub channel: Channel,
     pub state: TicketState,
     /// The policy revision pinned at the first enqueue.

@@ -1,6 +1,6 @@
-//! What the API asks of the engine: calls, reads of what is in memory, heartbeats, acknowledgements.
+//! What the API asks of the engine: calls, reads of what is in memory, heartbeats.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,7 +13,7 @@ use super::{Engine, Inner};
 use crate::availability::{self, Availability, Beat};
 use crate::clock::Clock;
 use crate::domain::agent::Agent;
-use crate::domain::id::{AgentId, ConnectorId, DeskKey, TicketId};
+use crate::domain::id::{AgentId, DeskKey, TicketId};
 use crate::domain::leg::LegState;
 use crate::domain::record::Unfit;
 use crate::domain::requirement::Requirement;
@@ -23,7 +23,7 @@ use crate::entropy::Entropy;
 use crate::routing::command::Answer;
 use crate::routing::decide::leg_key;
 use crate::routing::explain::kept_from;
-use crate::store::{Store, Subscription};
+use crate::store::Store;
 use crate::stream::hub::Hub;
 
 /// Where a waiting ticket stands.
@@ -171,23 +171,6 @@ impl<S: Store, A: Availability> Engine<S, A> {
     /// Agents on duty who satisfy a need.
     pub fn on_count(&self, desk: &DeskKey, need: &Requirement) -> u32 {
         self.inner.with_desk(desk, |state| state.roster.on_count(need)).unwrap_or(0)
-    }
-
-    /// Queues a connector's acknowledgement to be saved within a second. Never lowers it.
-    pub fn ack(&self, desk: &DeskKey, connector: &ConnectorId, seq: u64) {
-        let mut acks = self.inner.acks.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = acks.entry((desk.clone(), connector.clone())).or_insert(seq);
-        *known = seq.max(*known);
-    }
-
-    /// Where the connector's newest subscription stands. Acknowledgements are saved before they are told: what was told must
-    /// not fall, and what is in memory alone would with a crash.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Failure> {
-        self.inner.save_acks().await;
-        self.inner.store.subscription(desk, connector).await.map_err(|error| Failure::of_store(&error))
     }
 }
 

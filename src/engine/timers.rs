@@ -25,8 +25,6 @@ const DUE_PAGE: u32 = 512;
 const LEAST_REST: Duration = Duration::from_millis(5);
 pub(super) const SWEEP: Span = Span::from_millis(250);
 pub(super) const PRESENCE: Span = Span::from_secs(1);
-/// How long a replica's word that a connector is attended counts.
-const PRESENCE_LEASE: Span = Span::from_secs(3);
 /// How often the heads of the logs are read where other processes write too.
 pub(super) const LOOKOUT: Span = Span::from_millis(200);
 pub(super) const RETENTION: Span = Span::from_mins(10);
@@ -118,11 +116,9 @@ pub(super) async fn lookout<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) 
 /// Says which connectors are away, and which are back.
 pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     let now = inner.clock.now();
-    if inner.store.is_shared()
-        && let Err(error) = inner.share_presence(now).await
-    {
+    if let Err(error) = inner.tend_readers(now).await {
         // Nobody is said to be away who may only be out of sight.
-        return inner.store_failed(&error, "who attends which connector could not be told");
+        return inner.store_failed(&error, "who reads which decisions could not be settled");
     }
     let moved = inner.moved_connectors(now);
     let tasks = moved
@@ -188,22 +184,6 @@ impl<S: Store, A: Availability> Inner<S, A> {
         }
     }
 
-    /// Tells the other replicas which connectors are attended here, and learns which are attended there.
-    async fn share_presence(&self, now: Time) -> Result<(), crate::store::Error> {
-        let seats = self.hub.subscribed();
-        let renewed = self.store.renew_leases(seats.clone(), now + PRESENCE_LEASE).await?;
-        for (desk, connector, generation) in seats {
-            let key = (desk, connector);
-            if !renewed.contains(&key) {
-                self.hub.displace(&key.0, &key.1, generation, now);
-            }
-        }
-        for (desk, connector) in self.store.attended(now).await?.into_keys() {
-            self.hub.attended_elsewhere(&desk, &connector, now);
-        }
-        Ok(())
-    }
-
     /// Has the writer decide these, and waits for it, so that the next look does not find the same again.
     async fn run_own(&self, tasks: Vec<Task>) {
         let mut waiting = Vec::with_capacity(tasks.len());
@@ -264,8 +244,14 @@ impl<S: Store, A: Availability> Inner<S, A> {
         let mut moved = Vec::new();
         for (desk, state) in desks.iter() {
             let limit = state.scope.current_policy().limits.connector_away;
-            for row in state.scope.connectors.values().filter(|row| !row.deleted) {
-                let since = self.hub.unattended_since(desk, &row.id, now);
+            for row in state.scope.connectors.values() {
+                let key = (desk.clone(), row.id.clone());
+                if row.deleted {
+                    // By another replica, perhaps.
+                    self.hub.instances().dismiss(&key);
+                    continue;
+                }
+                let since = self.hub.instances().unattended_since(&key, now);
                 let away = since.is_some_and(|since| since + limit <= now);
                 if away != row.away {
                     moved.push((desk.clone(), row.id.clone(), away));

@@ -22,10 +22,11 @@ use super::form::Form;
 use super::name::ConnectorRef;
 use super::page::Listing;
 use super::render;
-use super::status::{About, internal, of_store};
+use super::status::{About, internal, of_failure, of_store};
 use crate::availability::Availability;
 use crate::domain::connector::Connector;
-use crate::domain::id::ConnectorId;
+use crate::domain::id::{ConnectorId, DeskKey};
+use crate::domain::readers::Readers;
 use crate::engine::{Call, Engine, Reply};
 use crate::proto::handoff::v1 as pb;
 use crate::proto::handoff::v1::decision_service_server::DecisionService;
@@ -53,9 +54,17 @@ impl<S: Store, A: Availability> Decisions<S, A> {
     /// The connector with its lag and its stream.
     async fn draw(&self, named: &ConnectorRef, connector: &Connector) -> Result<pb::Connector, Status> {
         let mut drawn = render::connector::connector(&named.desk.desk, connector);
-        drawn.lag = Some(lag::whole(&self.engine, &named.desk, connector).await?);
-        drawn.instances = lag::instances(&self.engine, &named.desk, &connector.id);
+        let (desk, id) = (&named.desk, &connector.id);
+        let head = self.engine.store().head(desk).await.map_err(|error| of_store(&error))?;
+        let readers = self.readers(desk, id).await?;
+        drawn.lag = Some(lag::whole(&self.engine, desk, connector, &readers, head.map_or(0, |(head, _)| head)).await?);
+        drawn.instances = lag::instances(&self.engine, desk, id, &readers);
         Ok(drawn)
+    }
+
+    async fn readers(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Readers, Status> {
+        let readers = self.engine.readers(desk, connector).await;
+        readers.map_err(|failure| of_failure(failure, &About::desk(desk)))
     }
 }
 
@@ -129,8 +138,9 @@ impl<S: Store, A: Availability> DecisionService for Decisions<S, A> {
         let mut connectors = Vec::with_capacity(rows.len());
         for row in rows {
             let mut drawn = render::connector::connector(&desk.desk, &row);
-            drawn.lag = Some(lag::position(&self.engine, &desk, &row.id, head).await?);
-            drawn.instances = lag::instances(&self.engine, &desk, &row.id);
+            let readers = self.readers(&desk, &row.id).await?;
+            drawn.lag = Some(lag::position(&readers, head));
+            drawn.instances = lag::instances(&self.engine, &desk, &row.id, &readers);
             connectors.push(drawn);
         }
         Ok(Response::new(pb::ListConnectorsResponse { connectors, next_page_token }))
@@ -164,7 +174,7 @@ impl<S: Store, A: Availability> DecisionService for Decisions<S, A> {
         let call = call(named.desk.clone(), command, &request, request_id);
         let reply = submit(&self.engine, call, &About::connector(&named)).await?;
         if !reply.repeated {
-            self.engine.hub().dismiss(&named.desk, &named.connector);
+            self.engine.hub().instances().dismiss(&(named.desk, named.connector));
         }
         Ok(Response::new(()))
     }

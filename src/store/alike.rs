@@ -1,5 +1,5 @@
 //! The methods of the port that both databases answer alike, given a pool that reads (`readers`), one that writes (`writer`), and
-//! scopes read in one state (`scopes`).
+//! scopes read in one state (`scopes`). `look` begins a transaction that only reads, in one state, `begin` one that writes.
 
 /// Written once, inside both implementations of [`Store`](super::Store).
 macro_rules! alike {
@@ -137,28 +137,43 @@ macro_rules! alike {
             self.incarnation
         }
 
-        async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-            upkeep::subscribe(&mut &self.writer, desk, connector).await
+        async fn readers(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Readers, Error> {
+            let mut transaction = self.look().await?;
+            let found = readers::load(&mut *transaction, desk, connector).await?;
+            transaction.rollback().await?;
+            Ok(found)
         }
 
-        async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-            upkeep::subscription(&mut &self.readers, desk, connector).await
-        }
-
-        async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
-            upkeep::save_acked(&mut &self.writer, &acks).await
-        }
-
-        async fn renew_leases(
+        async fn change_readers(
             &self,
-            seats: Vec<(DeskKey, ConnectorId, u64)>,
-            until: Time,
-        ) -> Result<BTreeSet<(DeskKey, ConnectorId)>, Error> {
-            upkeep::renew_leases(&mut &self.writer, &seats, until).await
+            desk: &DeskKey,
+            connector: &ConnectorId,
+            change: ReaderChange,
+        ) -> Result<Readers, Error> {
+            let mut transaction = self.begin().await?;
+            let found = readers::change(&mut *transaction, desk, connector, &change).await?;
+            transaction.commit().await?;
+            Ok(found)
+        }
+
+        async fn save_acked(&self, acks: Vec<Acked>) -> Result<(), Error> {
+            readers::save_acked(&mut &self.writer, &acks).await
+        }
+
+        async fn renew_leases(&self, leases: Vec<Lease>) -> Result<Leases, Error> {
+            readers::renew(&mut &self.writer, &leases).await
         }
 
         async fn attended(&self, after: Time) -> Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error> {
-            upkeep::attended(&mut &self.readers, after).await
+            readers::attended(&mut &self.readers, after).await
+        }
+
+        async fn lapsed(
+            &self,
+            among: &BTreeSet<(DeskKey, ConnectorId)>,
+            before: Time,
+        ) -> Result<Vec<(DeskKey, ConnectorId)>, Error> {
+            readers::lapsed(&mut &self.readers, among, before).await
         }
 
         async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {

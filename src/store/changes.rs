@@ -280,6 +280,7 @@ impl<R: Rows> Changes<R> {
             Cell::Text(route.map(|route| route.connector.as_str())),
             Cell::Text(route.map(|route| route.channel.word())),
             Cell::Text(route.and_then(|route| route.side_connector.as_ref()).map(ConnectorId::as_str)),
+            Cell::Text(route.and_then(|route| route.instance.as_deref())),
         ];
         self.events.push_with(&row, &event.body)
     }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    Committed, Due, Error, Loaded, LogRow, Page, PolicyRow, Request, Selection, Store, Subscription, TicketFilter, Work,
+    Acked, Committed, Due, Error, Lease, Leases, Loaded, LogRow, Page, PolicyRow, Request, Selection, Store,
+    TicketFilter, Work,
 };
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
 use crate::domain::event::Entry;
 use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use crate::domain::readers::{ReaderChange, Readers};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::Scope;
@@ -96,11 +98,12 @@ impl Store for ChosenStore {
         events_after(desk: &DeskKey, after: u64, limit: u32) -> Vec<Arc<Entry>>;
         due_before(now: Time, limit: u32) -> Vec<Due>;
         next_due() -> Option<Time>;
-        subscribe(desk: &DeskKey, connector: &ConnectorId) -> Subscription;
-        subscription(desk: &DeskKey, connector: &ConnectorId) -> Subscription;
-        save_acked(acks: Vec<(DeskKey, ConnectorId, u64)>) -> ();
-        renew_leases(seats: Vec<(DeskKey, ConnectorId, u64)>, until: Time) -> BTreeSet<(DeskKey, ConnectorId)>;
+        readers(desk: &DeskKey, connector: &ConnectorId) -> Readers;
+        change_readers(desk: &DeskKey, connector: &ConnectorId, change: ReaderChange) -> Readers;
+        save_acked(acks: Vec<Acked>) -> ();
+        renew_leases(leases: Vec<Lease>) -> Leases;
         attended(after: Time) -> BTreeMap<(DeskKey, ConnectorId), Time>;
+        lapsed(among: &BTreeSet<(DeskKey, ConnectorId)>, before: Time) -> Vec<(DeskKey, ConnectorId)>;
         policy(desk: &DeskKey, revision: u32) -> Option<PolicyRow>;
         retire(dedup_before: Time, events_before: Time, limit: u32) -> u64;
     }

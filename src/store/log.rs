@@ -1,10 +1,12 @@
 //! Reading the log. Numbers are dense and become visible in order, so every read is bounded by a head that was read before it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::rows::{self, Logged};
 use super::session::{Cell, Session, Statement};
 use super::{reads, statements};
+use crate::domain::bucket::{Bucket, Shares};
 use crate::domain::event::Entry;
 use crate::domain::id::{ConnectorId, DeskKey, TicketId, TicketName};
 use crate::domain::log::{LogRow, Selection};
@@ -21,6 +23,7 @@ type Row = (
     Option<String>,
     Option<String>,
     Option<String>,
+    Option<String>,
     String,
     Option<String>,
     Option<String>,
@@ -31,6 +34,19 @@ struct Narrowed<'s> {
     channels: Option<String>,
     kinds: Option<String>,
     connector: Option<&'s ConnectorId>,
+    shares: Option<String>,
+}
+
+/// No entry comes after it.
+const NEVER: u64 = i64::MAX as u64;
+
+/// A reader's part as the statements take it: what each bucket is read after. Buckets with a name that others have are told too,
+/// for what has none is the rest's.
+fn floors(shares: &Shares) -> BTreeMap<String, u64> {
+    let others = shares.named.iter().map(|name| (Bucket::Named(name.clone()).to_string(), NEVER));
+    let mut floors: BTreeMap<String, u64> = others.collect();
+    floors.extend(shares.floors.iter().map(|(bucket, after)| (bucket.to_string(), *after)));
+    floors
 }
 
 impl<'s> Narrowed<'s> {
@@ -38,11 +54,13 @@ impl<'s> Narrowed<'s> {
         let words: Vec<&str> = selection.channels.iter().copied().map(Channel::word).collect();
         let channels = (!words.is_empty()).then(|| rows::to_json("channels", &words)).transpose()?;
         let kinds = (!selection.kinds.is_empty()).then(|| rows::to_json("kinds", &selection.kinds)).transpose()?;
-        Ok(Narrowed { channels, kinds, connector: selection.connector.as_ref() })
+        let part = |shares: &Arc<Shares>| rows::to_json("shares", &floors(shares));
+        let shares = selection.shares.as_ref().map(part).transpose()?;
+        Ok(Narrowed { channels, kinds, connector: selection.connector.as_ref(), shares })
     }
 
     /// The statement for the reader's connector, or the one for all, with what both take, in order: the desk, the numbers that
-    /// bound it, channels and kinds, the limit, the connector.
+    /// bound it, channels and kinds, the limit, the connector, the reader's part.
     fn statement<'c>(
         &'c self,
         [of_connector, of_desk]: [&'static Statement; 2],
@@ -55,6 +73,7 @@ impl<'s> Narrowed<'s> {
         cells.extend([Cell::Text(self.channels.as_deref()), Cell::Text(self.kinds.as_deref())]);
         cells.extend(limit.map(Cell::from));
         cells.extend(self.connector.map(|connector| Cell::from(connector.as_str())));
+        cells.push(Cell::Text(self.shares.as_deref()));
         (if self.connector.is_some() { of_connector } else { of_desk }, cells)
     }
 }
@@ -79,8 +98,8 @@ pub(super) async fn after(
 }
 
 fn log_row(row: Row) -> Result<LogRow, Error> {
-    let (seq, at, actor, ticket, ticket_seq, connector, channel, side, body, name, content) = row;
-    let entry = rows::entry((seq, at, actor, ticket, ticket_seq, connector, channel, side, body))?;
+    let (seq, at, actor, ticket, ticket_seq, connector, channel, instance, side, body, name, content) = row;
+    let entry = rows::entry((seq, at, actor, ticket, ticket_seq, connector, channel, instance, side, body))?;
     let name = name.map(|name| TicketName::parse(&name).map_err(|error| rows::corrupt("ticket name", error)));
     Ok(LogRow {
         entry: Arc::new(entry),

@@ -19,19 +19,20 @@ mod yardstick;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 
 use super::alike::alike;
 use super::recent::Recent;
 use super::{
-    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work, log, reads,
-    scope, upkeep,
+    Acked, Committed, Due, Error, Lease, Leases, Loaded, Page, PolicyRow, Request, Store, TicketFilter, Work, log,
+    readers, reads, scope, upkeep,
 };
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
 use crate::domain::event::Entry;
 use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
 use crate::domain::log::{LogRow, Selection};
+use crate::domain::readers::{ReaderChange, Readers};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::Scope;
@@ -67,9 +68,13 @@ impl PostgresStore {
         lines.entry(desk.clone()).or_default().clone()
     }
 
-    /// In one state, so that they fit each other.
+    /// For rows that have to fit each other.
+    async fn look(&self) -> Result<Transaction<'static, Postgres>, Error> {
+        Ok(self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+    }
+
     async fn scopes(&self, desks: BTreeSet<DeskKey>) -> Result<Vec<Scope>, Error> {
-        let mut transaction = self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut transaction = self.look().await?;
         let found = scope::load(&mut *transaction, &desks).await?;
         transaction.rollback().await?;
         Ok(found.into_values().collect())

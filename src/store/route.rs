@@ -6,11 +6,12 @@ use crate::domain::offer::Offer;
 use crate::domain::ticket::Ticket;
 
 /// The route of a decision; `None` for what stays inside. `ticket` is the row after the event, or after later ones: what a
-/// route is made of (the ticket's connector and channel, the offers' endpoints) does not change.
+/// route is made of (the ticket's connector, channel and instance, the offers' endpoints) does not change.
 pub fn of(event: &Event, ticket: &Ticket) -> Option<Route> {
     event.body.decision_kind()?;
     let side_connector = side(&event.body, ticket).filter(|side| *side != ticket.connector);
-    Some(Route { connector: ticket.connector.clone(), channel: ticket.channel, side_connector })
+    let instance = ticket.follows_instance.then(|| ticket.instance.clone());
+    Some(Route { connector: ticket.connector.clone(), channel: ticket.channel, instance, side_connector })
 }
 
 /// The connector that reaches the agent concerned. Of parallel offers through several connectors beside the ticket's, the first.

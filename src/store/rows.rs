@@ -18,9 +18,9 @@ use crate::store::Error;
 
 /// A ticket's body, content, legs and offers, as `whole_ticket` has them.
 pub(super) type Whole = (String, Option<String>, Option<String>, Option<String>);
-/// An entry's columns: number, time, actor, ticket, ticket's number, connector, channel, side connector, body.
+/// An entry's columns: number, time, actor, ticket, ticket's number, connector, channel, instance, side connector, body.
 pub(super) type Logged =
-    (i64, i64, String, Option<String>, i64, Option<String>, Option<String>, Option<String>, String);
+    (i64, i64, String, Option<String>, i64, Option<String>, Option<String>, Option<String>, Option<String>, String);
 
 pub(super) fn corrupt(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Corrupt { what, source: source.into() }
@@ -85,11 +85,12 @@ pub(super) fn content(text: &str) -> Result<Arc<Content>, Error> {
 }
 
 pub(super) fn entry(row: Logged) -> Result<Entry, Error> {
-    let (seq, at, actor, ticket, ticket_seq, connector, channel_word, side, body) = row;
+    let (seq, at, actor, ticket, ticket_seq, connector, channel_word, instance, side, body) = row;
     let route = match (connector, channel_word) {
         (Some(connector), Some(word)) => Some(Route {
             connector: connector_id(&connector)?,
             channel: channel(&word)?,
+            instance: instance.map(Arc::from),
             side_connector: side.as_deref().map(connector_id).transpose()?,
         }),
         _ => None,

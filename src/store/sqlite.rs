@@ -23,8 +23,8 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use super::alike::alike;
 use super::{
-    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work, log, reads,
-    scope, upkeep,
+    Acked, Committed, Due, Error, Lease, Leases, Loaded, Page, PolicyRow, Request, Store, TicketFilter, Work, log,
+    readers, reads, scope, upkeep,
 };
 use crate::clock::Clock;
 use crate::domain::agent::Agent;
@@ -32,6 +32,7 @@ use crate::domain::connector::Connector;
 use crate::domain::event::Entry;
 use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
 use crate::domain::log::{LogRow, Selection};
+use crate::domain::readers::{ReaderChange, Readers};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::workset::Scope;
@@ -65,8 +66,12 @@ impl SqliteStore {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    async fn look(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.readers.begin().await?)
+    }
+
     async fn scopes(&self, desks: BTreeSet<DeskKey>) -> Result<Vec<Scope>, Error> {
-        let mut transaction = self.readers.begin().await?;
+        let mut transaction = self.look().await?;
         let found = scope::load(&mut *transaction, &desks).await?;
         transaction.rollback().await?;
         Ok(found.into_values().collect())

@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::seats::{Absence, Occupant, Seat, Seats};
-use crate::clock::Clock;
+use super::instances::Instances;
+use super::seats::{Seat, Seats};
 use crate::domain::event::{Body, SessionEnd};
-use crate::domain::id::{AgentId, ConnectorId, DeskKey};
+use crate::domain::id::{AgentId, DeskKey};
 use crate::domain::log::{LogRow, Selection};
-use crate::domain::time::Time;
 
 /// Entries of a desk kept for its readers.
 const RING: usize = 4_096;
@@ -27,16 +26,14 @@ pub enum Recent {
     Older,
 }
 
-/// The seat of a connector's subscription.
-pub type ConnectorSeat = Seat<(DeskKey, ConnectorId)>;
 /// The seat of one device's stream of an agent's session.
 pub type DeviceSeat = Seat<(DeskKey, AgentId, Arc<str>)>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Hub {
     /// Guards the map and the rings; held for a copy of a few pointers.
     desks: Mutex<BTreeMap<DeskKey, Desk>>,
-    connectors: Seats<(DeskKey, ConnectorId)>,
+    instances: Instances,
     devices: Seats<(DeskKey, AgentId, Arc<str>)>,
 }
 
@@ -47,16 +44,6 @@ struct Desk {
     ring: VecDeque<Arc<LogRow>>,
     /// How each agent's last session that is over came to its end.
     ends: BTreeMap<AgentId, (u64, SessionEnd)>,
-}
-
-impl Default for Hub {
-    fn default() -> Hub {
-        Hub {
-            desks: Mutex::default(),
-            connectors: Seats::new(Absence::Remembered),
-            devices: Seats::new(Absence::Forgotten),
-        }
-    }
 }
 
 impl Hub {
@@ -120,64 +107,14 @@ impl Hub {
         (*ended == epoch).then_some(*reason)
     }
 
-    /// A connector's subscription begins; an older one of it is displaced.
-    pub fn subscribe(
-        &self,
-        desk: &DeskKey,
-        connector: &ConnectorId,
-        instance: Arc<str>,
-        clock: &Clock,
-    ) -> ConnectorSeat {
-        self.connectors.take((desk.clone(), connector.clone()), instance, clock)
-    }
-
-    /// A connector's subscription goes on under its generation. `None`: a newer one has the seat.
-    pub fn resubscribe(
-        &self,
-        desk: &DeskKey,
-        connector: &ConnectorId,
-        instance: Arc<str>,
-        generation: u64,
-        clock: &Clock,
-    ) -> Option<ConnectorSeat> {
-        self.connectors.retake((desk.clone(), connector.clone()), instance, generation, clock)
-    }
-
-    /// Who is subscribed for the connector now.
-    pub fn subscriber(&self, desk: &DeskKey, connector: &ConnectorId) -> Option<Occupant> {
-        self.connectors.occupant(&(desk.clone(), connector.clone()))
-    }
-
-    /// Since when nobody is subscribed for the connector; `None` while somebody is. One that is asked about for the first
-    /// time counts from `now`: after a start each gets the time to come back.
-    pub fn unattended_since(&self, desk: &DeskKey, connector: &ConnectorId, now: Time) -> Option<Time> {
-        self.connectors.empty_since(&(desk.clone(), connector.clone()), now)
-    }
-
-    /// Connectors that are subscribed for here, each with its generation.
-    pub fn subscribed(&self) -> Vec<(DeskKey, ConnectorId, u64)> {
-        let seats = self.connectors.opened().into_iter();
-        seats.map(|((desk, connector), generation)| (desk, connector, generation)).collect()
-    }
-
-    /// A subscription of a newer generation was opened on another replica.
-    pub fn displace(&self, desk: &DeskKey, connector: &ConnectorId, generation: u64, now: Time) {
-        self.connectors.displace(&(desk.clone(), connector.clone()), generation, now);
-    }
-
-    /// Somebody is subscribed for the connector on another replica.
-    pub fn attended_elsewhere(&self, desk: &DeskKey, connector: &ConnectorId, now: Time) {
-        self.connectors.taken_elsewhere((desk.clone(), connector.clone()), now);
-    }
-
-    /// The connector was deleted: its stream ends.
-    pub fn dismiss(&self, desk: &DeskKey, connector: &ConnectorId) {
-        self.connectors.remove(&(desk.clone(), connector.clone()));
+    /// Who reads connectors' decisions through this process.
+    pub fn instances(&self) -> &Instances {
+        &self.instances
     }
 
     /// A device begins to watch its session; an older stream of it is displaced.
-    pub fn watch_session(&self, desk: &DeskKey, agent: &AgentId, device: Arc<str>, clock: &Clock) -> DeviceSeat {
-        self.devices.take((desk.clone(), agent.clone(), device.clone()), device, clock)
+    pub fn watch_session(&self, desk: &DeskKey, agent: &AgentId, device: Arc<str>) -> DeviceSeat {
+        self.devices.take((desk.clone(), agent.clone(), device))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, Desk>> {
@@ -213,8 +150,9 @@ impl Desk {
 mod tests {
     use super::*;
     use crate::domain::event::{Actor, Entry, Event, Route};
-    use crate::domain::id::{DeskId, TenantId};
+    use crate::domain::id::{ConnectorId, DeskId, TenantId};
     use crate::domain::requirement::Channel;
+    use crate::domain::time::Time;
 
     fn desk() -> DeskKey {
         DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("support").expect("valid") }
@@ -225,7 +163,7 @@ mod tests {
     }
 
     fn row(seq: u64, channel: Channel, owner: &str, side: Option<&str>, body: Body) -> Arc<LogRow> {
-        let route = Route { connector: connector(owner), channel, side_connector: side.map(connector) };
+        let route = Route { connector: connector(owner), channel, instance: None, side_connector: side.map(connector) };
         let event = Event { at: Time(1), actor: Actor::System, ticket: None, ticket_seq: 0, body };
         let entry = Arc::new(Entry { seq, event, route: Some(route) });
         Arc::new(LogRow { entry, ticket_name: None, content: None })

@@ -88,6 +88,13 @@ impl Subscription {
         }
     }
 
+    /// The one that follows in another generation, which reads what comes after `after`.
+    pub fn anew(&self, generation: u64, after: u64, now: Time) -> Subscription {
+        let window = u32::try_from(self.window).unwrap_or(MAX_WINDOW);
+        let heartbeat_time = self.heartbeat_time;
+        Subscription { heartbeat_time, ..Subscription::new(generation, window, after, after, now) }
+    }
+
     pub fn generation(&self) -> u64 {
         self.generation
     }

@@ -9,6 +9,7 @@ mod durability;
 pub mod harness;
 mod log;
 mod overlap;
+mod readers;
 mod reads;
 mod replicas;
 mod upkeep;
@@ -187,10 +188,14 @@ conformance! {
         work_of_an_agent_lasts_until_wrap_up_is_over
         legs_that_name_an_amount_are_found_while_they_wait
         open_tickets_are_those_with_work_left;
+    readers:
+        an_ack_moves_the_buckets_of_its_generation_and_never_back
+        an_ack_of_an_older_generation_moves_nothing
+        what_became_of_the_readers_is_the_same_in_every_store
+        a_connector_is_attended_as_long_as_some_stream_of_it_says_so
+        a_reader_of_some_buckets_reads_their_decisions_and_no_others;
     upkeep:
-        a_subscription_rises_over_restarts_and_acks_never_fall
         an_epoch_rises_with_every_rebuild
-        a_connector_is_attended_as_long_as_its_newest_subscription_says_so
         rows_are_read_by_name
         retiring_is_bounded_and_leaves_no_hole
         a_stored_policy_is_read_back;

@@ -35,14 +35,14 @@ async fn migrating_again_does_nothing_and_a_database_that_is_not_migrated_is_ref
     let refused = refusal(&database.url()).await;
     assert_eq!(
         refused,
-        "the database cannot be used: its schema is at 0, this version needs 3: run `handoff migrate` first"
+        "the database cannot be used: its schema is at 0, this version needs 4: run `handoff migrate` first"
     );
     let first = migrate(&database);
     assert!(first.status.success() && first.stdout.is_empty(), "{}", said(&first));
-    assert_eq!(said(&first), "handoff: 3 migrations done, the schema is at 3");
+    assert_eq!(said(&first), "handoff: 4 migrations done, the schema is at 4");
     let second = migrate(&database);
     assert!(second.status.success());
-    assert_eq!(said(&second), "handoff: the schema is at 3 already");
+    assert_eq!(said(&second), "handoff: the schema is at 4 already");
     PostgresStore::open(&database.url()).await.expect("it opens").close().await;
 }
 
@@ -53,9 +53,9 @@ async fn of_several_that_migrate_at_once_each_finds_it_done() {
     let (a, b, c) =
         tokio::join!(PostgresStore::migrate(&url), PostgresStore::migrate(&url), PostgresStore::migrate(&url));
     for migrated in [a, b, c] {
-        assert_eq!(migrated.expect("it is migrated").schema, 3);
+        assert_eq!(migrated.expect("it is migrated").schema, 4);
     }
-    assert_eq!(database.say("SELECT count(*) FROM _sqlx_migrations"), "3");
+    assert_eq!(database.say("SELECT count(*) FROM _sqlx_migrations"), "4");
 }
 
 #[tokio::test]
@@ -73,10 +73,10 @@ async fn a_schema_that_needs_a_newer_version_is_refused_with_its_number() {
 #[tokio::test]
 async fn a_newer_schema_that_this_version_can_live_with_is_left_alone() {
     let database = Database::empty();
-    database.say("INSERT INTO _sqlx_migrations VALUES (4, 'later', now(), true, 'x', 1)");
+    database.say("INSERT INTO _sqlx_migrations VALUES (5, 'later', now(), true, 'x', 1)");
     database.say("ALTER TABLE ticket ADD COLUMN later text");
     let migrated = PostgresStore::migrate(&database.url()).await.expect("there is nothing to do");
-    assert_eq!(migrated, Migrated { applied: 0, schema: 4 });
+    assert_eq!(migrated, Migrated { applied: 0, schema: 5 });
     let store = PostgresStore::open(&database.url()).await.expect("it opens");
     let mut driver = Driver::new(&store, &main_desk()).await;
     driver.create("old-and-new", Channel::Chat, at(5)).await;

@@ -293,12 +293,13 @@ async fn a_restart_builds_the_view_again_and_goes_on() {
 async fn an_acknowledgement_that_was_told_is_in_the_store() {
     let room = Room::furnished().await;
     let id = connector().id;
-    room.engine.store().subscribe(&room.desk, &id).await.expect("a subscription");
+    let reader = room.engine.begin_reader(&room.desk, &id, Arc::from("test")).await.expect("a reader");
+    let generation = reader.seat.part().expect("it reads").generation;
     for seq in 1..=100 {
-        room.engine.ack(&room.desk, &id, seq);
-        let told = room.engine.subscription(&room.desk, &id).await.expect("the store answers").acked;
+        room.engine.ack(&room.desk, &id, generation, seq);
+        let told = room.engine.readers(&room.desk, &id).await.expect("the store answers").acked();
         // A crash at this moment would leave just this.
-        let stored = room.engine.store().subscription(&room.desk, &id).await.expect("the store answers").acked;
+        let stored = room.engine.store().readers(&room.desk, &id).await.expect("the store answers").acked();
         assert_eq!((told, stored), (seq, seq));
     }
 }

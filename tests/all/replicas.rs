@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use handoff::proto::handoff::v1 as pb;
-use pb::Channel::Email;
+use pb::Channel::{Chat, Email};
 
 use crate::commands::{HANDOFF, Process};
 use crate::harness::agents::OnDuty;
@@ -12,6 +12,7 @@ use crate::harness::redis::Server;
 use crate::harness::stage::Stage;
 use crate::harness::streams::Subscription;
 use crate::harness::{Clients, eventually};
+use crate::streams::instances::{create, hear, join};
 
 struct Replicas {
     processes: Vec<Process>,
@@ -79,4 +80,34 @@ async fn any_replica_takes_any_call_and_neither_a_killed_one_nor_an_emptied_redi
     beats(&elsewhere).await;
     let sequences = stream.until(|decision| decision.ticket == ticket.name).await;
     assert!(sequences.seq > told.seq);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_on_different_replicas_share_a_connector_and_take_over_from_a_replica_that_is_killed() {
+    let replicas = Replicas::start(2);
+    let first = Stage::built(replicas.clients(0).await, "stage").await;
+    let second = Stage { clients: replicas.clients(1).await, ..first.clone() };
+    let (mut a, mut b) = (join(&first, "a").await, join(&second, "b").await);
+    let (of_a, of_b) = (create(&second, Chat, "a", 3).await, create(&first, Chat, "b", 3).await);
+    let shared = create(&first, Email, "", 24).await;
+    let all = of_a.iter().chain(&of_b).chain(&shared).cloned().collect();
+    let told = hear(&mut [&mut a, &mut b], &all).await;
+    assert!(of_a.iter().all(|ticket| told[0].contains_key(ticket)), "its own tickets are a's: {told:?}");
+    assert!(of_b.iter().all(|ticket| told[1].contains_key(ticket)), "its own tickets are b's: {told:?}");
+
+    // The same name on another replica displaces the stream here.
+    let mut newer = join(&first, "b").await;
+    let displaced = b.until_error().await;
+    assert_eq!(displaced.code(), tonic::Code::Aborted);
+    let of_b = create(&first, Chat, "b", 2).await;
+    hear(&mut [&mut newer], &of_b).await;
+    drop(newer);
+
+    let mut b = join(&second, "b").await;
+    let of_b = create(&second, Chat, "b", 2).await;
+    hear(&mut [&mut b], &of_b).await;
+    replicas.processes[1].signal("-KILL");
+    let of_b = create(&first, Chat, "b", 2).await;
+    let shared = create(&first, Email, "", 24).await;
+    hear(&mut [&mut a], &of_b.union(&shared).cloned().collect()).await;
 }

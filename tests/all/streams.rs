@@ -1,5 +1,6 @@
 //! The streams of a real service: subscriptions, sessions, and how they end.
 
+pub mod instances;
 mod pulls;
 mod retention;
 mod sessions;

@@ -121,6 +121,10 @@ async fn read(
                 generation = welcome.generation;
                 continue;
             }
+            Some(Response::Rebalance(rebalance)) => {
+                generation = rebalance.generation;
+                continue;
+            }
             Some(Response::Decisions(batch)) => batch.items,
             Some(Response::Heartbeat(_)) => continue,
             Some(Response::GoingAway(_)) | None => return,

@@ -234,6 +234,10 @@ impl Connector {
                 }
             }
             Some(Response::GoingAway(_)) => return false,
+            Some(Response::Rebalance(rebalance)) => {
+                stream.generation = rebalance.generation;
+                stream.unacknowledged = 0;
+            }
             Some(Response::Heartbeat(_)) | None => {}
         }
         true

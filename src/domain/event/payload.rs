@@ -83,6 +83,8 @@ pub struct Birth {
     pub connector: ConnectorId,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub instance: Arc<str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows_instance: bool,
     pub channel: Channel,
     pub policy_rev: u32,
     pub queue: QueueId,

@@ -14,12 +14,11 @@ use crate::proto::handoff::v1::subscribe_response::Response as Down;
 use crate::proto::handoff::v1::{self as pb, ErrorReason};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::stream::hub::ConnectorSeat;
-use crate::stream::seats::Standing;
+use crate::stream::instances::{Footing, InstanceSeat};
 
 pub(super) struct Feed<S, A> {
     pub reading: Reading<S, A>,
-    pub seat: ConnectorSeat,
+    pub seat: InstanceSeat,
     pub inbound: Streaming<pb::SubscribeRequest>,
     pub shutdown: Shutdown,
     pub welcome: Option<pb::SubscribeWelcome>,
@@ -65,6 +64,9 @@ impl<S: Store, A: Availability> Feed<S, A> {
             if self.over == Over::Yes {
                 return Ok(None);
             }
+            if let Some(rebalance) = self.turn() {
+                return Ok(Some(rebalance));
+            }
             if self.shutdown.is_stopping() {
                 return Ok(Some(self.go_away()));
             }
@@ -81,6 +83,13 @@ impl<S: Store, A: Availability> Feed<S, A> {
                 self.hear(said)?;
             }
         }
+    }
+
+    /// Turns to another part, if it was given one.
+    fn turn(&mut self) -> Option<Down> {
+        let part = self.seat.part().filter(|part| part.generation != self.reading.subscription.generation())?;
+        let from_seq = Some(self.reading.turn_to(&part));
+        Some(Down::Rebalance(pb::SubscribeRebalance { generation: part.generation, from_seq }))
     }
 
     /// Takes what the client has said by now, so that acks count even while there is always something to send.
@@ -115,7 +124,7 @@ impl<S: Store, A: Availability> Feed<S, A> {
 
     fn ack(&mut self, ack: pb::SubscribeAck) -> Result<(), Status> {
         // A subscription that was replaced has no say any more, even before it has noticed.
-        if self.seat.standing() != Standing::Seated {
+        if self.seat.part().is_none() {
             return Ok(());
         }
         let now = self.now();
@@ -123,17 +132,17 @@ impl<S: Store, A: Availability> Feed<S, A> {
         let moved = moved.map_err(|ahead| Status::from(Fault::new(ErrorReason::AckAhead, ahead.to_string())))?;
         if let Some(seq) = moved {
             let named = &self.reading.named;
-            self.reading.engine.ack(&named.desk, &named.connector, seq);
+            self.reading.engine.ack(&named.desk, &named.connector, ack.generation, seq);
         }
         Ok(())
     }
 
     async fn wait(&mut self) -> Woken {
         let clock = self.reading.engine.clock().clone();
-        let hungry = self.reading.subscription.room() > 0;
+        let (hungry, generation) = (self.reading.subscription.room() > 0, self.reading.subscription.generation());
         tokio::select! {
             biased;
-            _ = self.seat.lost() => Woken::Otherwise,
+            () = self.seat.moved(generation) => Woken::Otherwise,
             () = self.shutdown.wait() => Woken::Otherwise,
             said = self.inbound.message(), if !self.deaf => Woken::Said(said),
             // The hub lives as long as the engine, so there is always a sender.
@@ -153,11 +162,11 @@ impl<S: Store, A: Availability> Feed<S, A> {
 }
 
 /// Whether who holds the seat may go on.
-pub(super) fn check(seat: &ConnectorSeat, named: &ConnectorRef) -> Result<(), Status> {
-    match seat.standing() {
-        Standing::Seated => Ok(()),
-        Standing::Displaced => Err(displaced()),
-        Standing::Removed => {
+pub(super) fn check(seat: &InstanceSeat, named: &ConnectorRef) -> Result<(), Status> {
+    match seat.footing() {
+        Footing::Opening | Footing::Reading(_) => Ok(()),
+        Footing::Displaced => Err(displaced()),
+        Footing::Removed => {
             Err(Fault::not_found(Kind::Connector, name::connector(&named.desk.desk, &named.connector)).into())
         }
     }
@@ -168,5 +177,9 @@ fn down(response: Down) -> pb::SubscribeResponse {
 }
 
 pub(super) fn displaced() -> Status {
-    Fault::new(ErrorReason::SubscriptionDisplaced, "a newer subscription of the connector replaced this one").into()
+    Fault::new(
+        ErrorReason::SubscriptionDisplaced,
+        "a newer subscription of this instance of the connector replaced this one",
+    )
+    .into()
 }

@@ -1,14 +1,17 @@
 //! How far a connector is behind, and who reads for it.
 
+use std::sync::Arc;
+
 use tonic::Status;
 
 use super::place::selection;
 use crate::availability::Availability;
 use crate::domain::connector::Connector;
 use crate::domain::id::{ConnectorId, DeskKey};
+use crate::domain::readers::Readers;
 use crate::engine::Engine;
 use crate::grpc::render;
-use crate::grpc::status::{About, of_failure, of_store};
+use crate::grpc::status::of_store;
 use crate::proto::handoff::v1 as pb;
 use crate::store::Store;
 
@@ -16,21 +19,15 @@ use crate::store::Store;
 const MOST_COUNTED: u32 = 10_000;
 
 /// Acknowledged position and head only: what a list can afford.
-pub(super) async fn position<S: Store, A: Availability>(
-    engine: &Engine<S, A>,
-    desk: &DeskKey,
-    connector: &ConnectorId,
-    head: u64,
-) -> Result<pb::ConnectorLag, Status> {
-    let subscription = engine.subscription(desk, connector).await;
-    let acked = subscription.map_err(|failure| of_failure(failure, &About::desk(desk)))?.acked;
-    Ok(pb::ConnectorLag {
+pub(super) fn position(readers: &Readers, head: u64) -> pb::ConnectorLag {
+    let acked = readers.acked();
+    pb::ConnectorLag {
         acked_seq: Some(acked),
         // The head was read first, and what came after it may be acknowledged by now.
         head_seq: Some(head.max(acked)),
         pending_count: None,
         oldest_pending_time: None,
-    })
+    }
 }
 
 /// With the decisions that wait, counted.
@@ -38,15 +35,16 @@ pub(super) async fn whole<S: Store, A: Availability>(
     engine: &Engine<S, A>,
     desk: &DeskKey,
     connector: &Connector,
+    readers: &Readers,
+    head: u64,
 ) -> Result<pb::ConnectorLag, Status> {
-    let head = engine.store().head(desk).await.map_err(|error| of_store(&error))?;
-    let mut lag = position(engine, desk, &connector.id, head.map_or(0, |(head, _)| head)).await?;
-    let selection = selection(connector, &[]);
-    let after = match lag.acked_seq {
-        Some(acked) if acked > 0 => acked,
-        Some(_) | None => born(engine, desk, connector).await?.saturating_sub(1),
-    };
-    let counted = engine.store().pending(desk, &selection, after, MOST_COUNTED).await;
+    let mut lag = position(readers, head);
+    let shares = readers.whole();
+    let after = shares.first().unwrap_or(readers.base);
+    let mut selection = selection(connector, &[]);
+    selection.shares = (!shares.floors.is_empty() && !shares.is_whole()).then(|| Arc::new(shares));
+    let born = born(engine, desk, connector).await?.saturating_sub(1);
+    let counted = engine.store().pending(desk, &selection, after.max(born), MOST_COUNTED).await;
     let (count, oldest) = counted.map_err(|error| of_store(&error))?;
     lag.oldest_pending_time = oldest.map(render::timestamp);
     lag.pending_count = Some(count);
@@ -62,16 +60,26 @@ pub(super) async fn born<S: Store, A: Availability>(
     engine.store().first_seq(desk, connector.create_time).await.map_err(|error| of_store(&error))
 }
 
+/// Who reads for it, on whichever replica.
 pub(super) fn instances<S: Store, A: Availability>(
     engine: &Engine<S, A>,
     desk: &DeskKey,
     connector: &ConnectorId,
+    readers: &Readers,
 ) -> Vec<pb::ConnectorInstance> {
-    let subscriber = engine.hub().subscriber(desk, connector);
-    let drawn = subscriber.map(|occupant| pb::ConnectorInstance {
-        instance: occupant.who.to_string(),
-        connect_time: Some(render::timestamp(occupant.since)),
-        sent_seq: Some(occupant.sent_seq),
+    let here = engine.hub().instances().occupants(&(desk.clone(), connector.clone()));
+    let now = engine.clock().now();
+    let elsewhere = readers.instances.iter().filter(|(name, row)| {
+        engine.store().is_shared() && row.lease_until > now && here.iter().all(|occupant| occupant.who != **name)
     });
-    drawn.into_iter().collect()
+    let elsewhere = elsewhere.map(|(name, row)| (name.to_string(), row.since, None));
+    let mut all: Vec<_> =
+        here.iter().map(|it| (it.who.to_string(), it.since, Some(it.sent_seq))).chain(elsewhere).collect();
+    all.sort();
+    let drawn = all.into_iter().map(|(instance, since, sent_seq)| pb::ConnectorInstance {
+        instance,
+        connect_time: Some(render::timestamp(since)),
+        sent_seq,
+    });
+    drawn.collect()
 }

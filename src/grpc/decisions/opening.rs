@@ -9,10 +9,10 @@ use super::feed::Feed;
 use super::place::{self, Wish};
 use super::reading::{Over, Reading};
 use crate::availability::Availability;
-use crate::engine::Engine;
+use crate::engine::{Engine, Reader};
 use crate::grpc::form::Form;
 use crate::grpc::serve::unreadable;
-use crate::grpc::status::{Fault, of_store};
+use crate::grpc::status::{About, Fault, of_failure};
 use crate::proto::handoff::v1::subscribe_request::Request as Up;
 use crate::proto::handoff::v1::{self as pb, ErrorReason};
 use crate::shutdown::Shutdown;
@@ -36,21 +36,22 @@ pub(super) async fn open<S: Store, A: Availability>(
 ) -> Result<Feed<S, A>, Status> {
     let hello = first(&engine, shutdown.clone(), &mut inbound).await?;
     let Hello { wish, instance, window } = read(&hello)?;
-    let place = wish.find(&engine).await?;
-    let (named, extent) = (&place.named, place.extent);
-    // From here on it is the connector's one subscription: the older stream ends, and its acks count no more.
-    let seat = engine.hub().subscribe(&named.desk, &named.connector, instance, engine.clock());
-    let opened = engine.store().subscribe(&named.desk, &named.connector).await.map_err(|error| of_store(&error))?;
-    seat.opened(opened.generation);
+    let found = wish.find(&engine).await?;
+    // From here on it is the one stream of its name: an older one ends, and its acks count no more.
+    let begun = engine.begin_reader(&found.named.desk, &found.named.connector, instance.clone()).await;
+    let Reader { seat, readers } = begun.map_err(|failure| of_failure(failure, &About::connector(&found.named)))?;
+    let generation = readers.instances.get(&instance).map_or(0, |row| row.generation);
+    let place = found.part(&engine, &readers, &instance, generation).await?;
+    let extent = place.extent;
     let welcome = pb::SubscribeWelcome {
         incarnation: extent.incarnation,
-        generation: opened.generation,
+        generation,
         head_seq: Some(extent.head),
         first_seq: Some(extent.oldest()),
         acked_seq: Some(extent.acked),
         window,
     };
-    let subscription = Subscription::new(opened.generation, window, place.after, place.prev, engine.clock().now());
+    let subscription = Subscription::new(generation, window, place.after, place.prev, engine.clock().now());
     let reading = Reading::new(engine, place, subscription);
     Ok(Feed { reading, seat, inbound, shutdown, welcome: Some(welcome), deaf: false, over: Over::No })
 }

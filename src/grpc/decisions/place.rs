@@ -10,10 +10,11 @@ use super::{lag, settings};
 use crate::availability::Availability;
 use crate::domain::connector::{Connector, Reach};
 use crate::domain::log::Selection;
+use crate::domain::readers::Readers;
 use crate::engine::Engine;
 use crate::grpc::form::Form;
 use crate::grpc::name::ConnectorRef;
-use crate::grpc::status::{About, Fault, of_failure, of_store};
+use crate::grpc::status::{About, Fault, of_store};
 use crate::proto::handoff::v1::subscribe_hello::Resume as Asked;
 use crate::proto::handoff::v1::{self as pb, ErrorReason};
 use crate::store::Store;
@@ -27,6 +28,14 @@ pub(super) struct Wish {
     kinds: BTreeSet<Arc<str>>,
     /// How the request calls its kinds.
     kinds_field: String,
+}
+
+/// What was found of it: where it may begin depends on what is acknowledged.
+pub(super) struct Found {
+    pub named: ConnectorRef,
+    resume: Resume,
+    selection: Selection,
+    extent: Extent,
 }
 
 /// What it gets.
@@ -77,21 +86,75 @@ fn resume(form: &mut Form, prefix: &str, asked: Option<&Asked>) -> Resume {
 }
 
 impl Wish {
-    /// Finds the place in the log as it stands.
-    pub async fn find<S: Store, A: Availability>(self, engine: &Engine<S, A>) -> Result<Place, Status> {
-        let named = self.named;
+    /// Looks at the log as it stands. A cursor that is not of it is refused before anybody is displaced for it.
+    pub async fn find<S: Store, A: Availability>(self, engine: &Engine<S, A>) -> Result<Found, Status> {
+        let (named, resume) = (self.named, self.resume);
         let connector = connector(engine, &named).await?;
         let selection = narrowed(&connector, &self.kinds, &self.kinds_field)?;
         let extent = extent(engine, &named, &connector).await?;
-        let start = cursor::start(self.resume, extent).map_err(refused)?;
-        let prev = match start.prev {
-            Prev::Seen(seq) => seq,
-            Prev::LastUpTo(upto) => {
-                let found = engine.store().last_matching(&named.desk, &selection, upto).await;
-                found.map_err(|error| of_store(&error))?
-            }
-        };
+        if matches!(resume, Resume::Cursor { .. }) {
+            cursor::start(resume, extent).map_err(refused)?;
+        }
+        Ok(Found { named, resume, selection, extent })
+    }
+}
+
+impl Found {
+    /// Where an onlooker begins, who sees all.
+    pub async fn whole<S: Store, A: Availability>(self, engine: &Engine<S, A>, acked: u64) -> Result<Place, Status> {
+        let Found { named, resume, selection, extent } = self;
+        let extent = Extent { acked, ..extent };
+        let start = cursor::start(resume, extent).map_err(refused)?;
+        let prev = before(engine, &named, &selection, start.prev).await?;
         Ok(Place { named, selection, extent, after: start.after, prev })
+    }
+
+    /// Where an instance begins. A cursor tells of the buckets that it had already when it was given this generation; of the
+    /// others it goes on where those who had them stopped.
+    pub async fn part<S: Store, A: Availability>(
+        self,
+        engine: &Engine<S, A>,
+        readers: &Readers,
+        instance: &str,
+        generation: u64,
+    ) -> Result<Place, Status> {
+        let Found { named, resume, mut selection, extent } = self;
+        let mut shares = readers.shares(instance);
+        let extent = Extent { acked: shares.first().unwrap_or(extent.head), ..extent };
+        let start = cursor::start(resume, extent).map_err(refused)?;
+        let mut prev = before(engine, &named, &selection, start.prev).await?;
+        let mut after = start.after;
+        match resume {
+            Resume::Acked => {}
+            Resume::Now | Resume::Oldest => shares.floors.values_mut().for_each(|floor| *floor = after),
+            Resume::Cursor { seq, .. } => {
+                let kept = readers.kept(instance, generation);
+                let known = shares.floors.iter_mut().filter(|(bucket, _)| kept.contains(*bucket));
+                known.for_each(|(_, floor)| *floor = seq);
+                let first = shares.first().unwrap_or(seq).max(extent.born.saturating_sub(1)).min(seq);
+                if first < seq {
+                    (after, prev) = (first, first);
+                }
+            }
+        }
+        selection.shares = (!shares.is_whole()).then(|| Arc::new(shares));
+        Ok(Place { named, selection, extent, after, prev })
+    }
+}
+
+/// What the first decision names as the one before it.
+async fn before<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    named: &ConnectorRef,
+    selection: &Selection,
+    prev: Prev,
+) -> Result<u64, Status> {
+    match prev {
+        Prev::Seen(seq) => Ok(seq),
+        Prev::LastUpTo(upto) => {
+            let found = engine.store().last_matching(&named.desk, selection, upto).await;
+            found.map_err(|error| of_store(&error))
+        }
     }
 }
 
@@ -125,7 +188,7 @@ pub(super) fn selection(connector: &Connector, kinds: &[Arc<str>]) -> Selection 
         Reach::Channel | Reach::Desk => None,
     };
     let kinds = if kinds.is_empty() { connector.kinds.iter().cloned().collect() } else { kinds.to_vec() };
-    Selection { connector: own, channels: connector.channels.iter().copied().collect(), kinds }
+    Selection { connector: own, channels: connector.channels.iter().copied().collect(), kinds, shares: None }
 }
 
 async fn extent<S: Store, A: Availability>(
@@ -139,10 +202,8 @@ async fn extent<S: Store, A: Availability>(
     engine.hub().publish(&named.desk, [], head);
     let since = engine.clock().now() - RETENTION;
     let first = store.first_seq(&named.desk, since).await.map_err(|error| of_store(&error))?;
-    let subscription = engine.subscription(&named.desk, &named.connector).await;
-    let acked = subscription.map_err(|failure| of_failure(failure, &About::connector(named)))?.acked;
     let born = lag::born(engine, &named.desk, connector).await?;
-    Ok(Extent { incarnation: store.incarnation(), head, first, acked, born })
+    Ok(Extent { incarnation: store.incarnation(), head, first, acked: 0, born })
 }
 
 fn refused(bad: BadCursor) -> Status {

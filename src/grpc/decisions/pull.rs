@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tonic::Status;
 
 use super::feed::{check, displaced};
-use super::place::{self, Place, Wish};
+use super::place::{self, Found, Wish};
 use super::reading::Reading;
 use super::{opening, place::connector};
 use crate::availability::Availability;
 use crate::domain::time::Span;
-use crate::engine::Engine;
+use crate::engine::{Engine, Reader};
 use crate::grpc::form::Form;
 use crate::grpc::status::{About, Fault, of_failure, of_store};
 use crate::proto::handoff::v1::pull_decisions_request::Resume;
@@ -19,7 +19,6 @@ use crate::proto::handoff::v1::subscribe_hello::Resume as Asked;
 use crate::proto::handoff::v1::{self as pb, ErrorReason};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::stream::hub::ConnectorSeat;
 use crate::stream::subscription::Subscription;
 
 /// The longest that a pull may wait.
@@ -41,15 +40,24 @@ pub(super) async fn pull<S: Store, A: Availability>(
     request: &pb::PullDecisionsRequest,
 ) -> Result<pb::PullDecisionsResponse, Status> {
     let Pull { wish, instance, most, wait, generation } = read(request)?;
-    let place = wish.find(engine).await?;
-    let acked = place.extent.acked;
-    let (mut seat, generation) = sit_down(engine, &place, instance, generation).await?;
+    let found = wish.find(engine).await?;
+    let Reader { mut seat, readers } = sit_down(engine, &found, instance.clone(), generation).await?;
+    let known = readers.instances.get(&instance);
+    let (opening, newest) = known.map_or((0, 0), |row| (row.opening, row.generation));
+    // A cursor tells of what the reader had when it was told the generation that it names.
+    let told = generation.max(opening);
+    let place = found.part(engine, &readers, &instance, if told > opening { told + 1 } else { told }).await?;
+    let (acked, generation) = (place.extent.acked, newest);
     let clock = engine.clock();
     let subscription = Subscription::new(generation, most, place.after, place.prev, clock.now());
     let deadline = clock.now() + wait;
     let mut reading = Reading::new(engine.clone(), place, subscription);
     let decisions = loop {
         check(&seat, &reading.named)?;
+        // Another part would begin elsewhere: that is the next pull's.
+        if seat.part().is_some_and(|part| part.generation != generation) {
+            break Vec::new();
+        }
         if let Some(decisions) = reading.read(most as usize).await? {
             seat.sent(reading.subscription.last());
             break decisions;
@@ -62,7 +70,7 @@ pub(super) async fn pull<S: Store, A: Availability>(
         }
         tokio::select! {
             biased;
-            _ = seat.lost() => {}
+            () = seat.moved(generation) => {}
             () = shutdown.wait() => {}
             // The hub lives as long as the engine, so there is always a sender.
             _ = reading.head.changed() => {}
@@ -96,26 +104,20 @@ fn read(request: &pb::PullDecisionsRequest) -> Result<Pull, Status> {
     Ok(Pull { wish, instance, most, wait, generation: request.generation })
 }
 
-/// The seat for this pull: the connector's newest subscription goes on, or a new one begins.
+/// The seat for this pull: the instance's newest subscription goes on, or a new one begins.
 async fn sit_down<S: Store, A: Availability>(
     engine: &Engine<S, A>,
-    place: &Place,
+    found: &Found,
     instance: Arc<str>,
     generation: u64,
-) -> Result<(ConnectorSeat, u64), Status> {
-    let (desk, connector) = (&place.named.desk, &place.named.connector);
-    if generation == 0 {
-        let seat = engine.hub().subscribe(desk, connector, instance, engine.clock());
-        let opened = engine.store().subscribe(desk, connector).await.map_err(|error| of_store(&error))?;
-        seat.opened(opened.generation);
-        return Ok((seat, opened.generation));
-    }
-    let newest = engine.store().subscription(desk, connector).await.map_err(|error| of_store(&error))?;
-    if newest.generation != generation {
-        return Err(displaced());
-    }
-    let seat = engine.hub().resubscribe(desk, connector, instance, generation, engine.clock());
-    seat.map(|seat| (seat, generation)).ok_or_else(displaced)
+) -> Result<Reader, Status> {
+    let (desk, connector) = (&found.named.desk, &found.named.connector);
+    let seated = match generation {
+        0 => engine.begin_reader(desk, connector, instance).await.map(Some),
+        generation => engine.resume_reader(desk, connector, instance, generation).await,
+    };
+    let seated = seated.map_err(|failure| of_failure(failure, &About::connector(&found.named)))?;
+    seated.ok_or_else(displaced)
 }
 
 pub(super) async fn ack<S: Store, A: Availability>(
@@ -132,10 +134,10 @@ pub(super) async fn ack<S: Store, A: Availability>(
     let named = form.finish(named)?;
     connector(engine, &named).await?;
     let about = About::connector(&named);
-    let newest = engine.subscription(&named.desk, &named.connector).await;
-    let newest = newest.map_err(|failure| of_failure(failure, &about))?;
-    if request.generation != newest.generation {
-        return Ok(pb::AckDecisionsResponse { acked_seq: Some(newest.acked) });
+    let readers = engine.readers(&named.desk, &named.connector).await;
+    let readers = readers.map_err(|failure| of_failure(failure, &about))?;
+    if readers.acked_by(request.generation).is_none() {
+        return Ok(pb::AckDecisionsResponse { acked_seq: Some(readers.acked()) });
     }
     let head = engine.store().head(&named.desk).await.map_err(|error| of_store(&error))?;
     let head = head.map_or(0, |(head, _)| head);
@@ -143,9 +145,10 @@ pub(super) async fn ack<S: Store, A: Availability>(
         let message = format!("{} is ahead of the log, which ends at {head}", request.acked_seq);
         return Err(Fault::new(ErrorReason::AckAhead, message).into());
     }
-    engine.ack(&named.desk, &named.connector, request.acked_seq);
+    engine.ack(&named.desk, &named.connector, request.generation, request.acked_seq);
     // Saved with this read, so that what is answered is stored.
-    let stands = engine.subscription(&named.desk, &named.connector).await;
-    let acked = stands.map_err(|failure| of_failure(failure, &about))?.acked;
+    let readers = engine.readers(&named.desk, &named.connector).await;
+    let readers = readers.map_err(|failure| of_failure(failure, &about))?;
+    let acked = readers.acked_by(request.generation).unwrap_or_else(|| readers.acked());
     Ok(pb::AckDecisionsResponse { acked_seq: Some(acked) })
 }

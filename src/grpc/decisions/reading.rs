@@ -18,6 +18,7 @@ use crate::grpc::status::of_store;
 use crate::proto::handoff::v1 as pb;
 use crate::store::Store;
 use crate::stream::hub::Recent;
+use crate::stream::instances::Part;
 use crate::stream::subscription::{HEARTBEAT, Subscription};
 
 /// Decisions in one message of a stream.
@@ -33,6 +34,8 @@ pub(super) struct Reading<S, A> {
     selection: Selection,
     pub subscription: Subscription,
     pub head: watch::Receiver<u64>,
+    /// Nothing before this entry is for the connector.
+    born: u64,
 }
 
 /// Whether a stream goes on.
@@ -47,7 +50,8 @@ pub(super) enum Over {
 impl<S: Store, A: Availability> Reading<S, A> {
     pub fn new(engine: Engine<S, A>, place: Place, subscription: Subscription) -> Reading<S, A> {
         let head = engine.hub().head(&place.named.desk);
-        Reading { engine, named: place.named, selection: place.selection, subscription, head }
+        let born = place.extent.born;
+        Reading { engine, named: place.named, selection: place.selection, subscription, head, born }
     }
 
     pub fn now(&self) -> Time {
@@ -61,6 +65,14 @@ impl<S: Store, A: Availability> Reading<S, A> {
 
     pub fn going_away(&self) -> pb::GoingAway {
         render::going_away(Some(self.resume()), RECONNECT_DELAY)
+    }
+
+    /// Reads another part from now on. Answers after which entry.
+    pub fn turn_to(&mut self, part: &Part) -> u64 {
+        let first = part.shares.first().unwrap_or(*self.head.borrow()).max(self.born.saturating_sub(1));
+        self.selection.shares = (!part.shares.is_whole()).then(|| Arc::new(part.shares.clone()));
+        self.subscription = self.subscription.anew(part.generation, first, self.now());
+        first
     }
 
     /// The next decisions, if there is room and there are any.

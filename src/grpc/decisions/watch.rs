@@ -8,7 +8,7 @@ use super::reading::{BATCH, Over, Reading};
 use crate::availability::Availability;
 use crate::engine::Engine;
 use crate::grpc::form::Form;
-use crate::grpc::status::Fault;
+use crate::grpc::status::{About, Fault, of_failure};
 use crate::proto::handoff::v1 as pb;
 use crate::proto::handoff::v1::subscribe_hello::Resume as Asked;
 use crate::proto::handoff::v1::watch_decisions_request::Resume;
@@ -32,7 +32,10 @@ pub(super) async fn open<S: Store, A: Availability>(
     shutdown: Shutdown,
     request: &pb::WatchDecisionsRequest,
 ) -> Result<Watch<S, A>, Status> {
-    let place = read(request)?.find(&engine).await?;
+    let found = read(request)?.find(&engine).await?;
+    let readers = engine.readers(&found.named.desk, &found.named.connector).await;
+    let acked = readers.map_err(|failure| of_failure(failure, &About::connector(&found.named)))?.acked();
+    let place = found.whole(&engine, acked).await?;
     let (head, first) = (place.extent.head, place.extent.oldest());
     let subscription = Subscription::new(GENERATION, MAX_WINDOW, place.after, place.prev, engine.clock().now());
     let reading = Reading::new(engine, place, subscription);

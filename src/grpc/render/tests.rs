@@ -46,6 +46,7 @@ fn birth() -> Birth {
         name: name(),
         connector: crate::domain::id::ConnectorId::parse("pbx").expect("valid"),
         instance: "host-1".into(),
+        follows_instance: false,
         channel: Channel::Phone,
         policy_rev: 3,
         queue: crate::domain::id::QueueId::parse("billing").expect("valid"),

@@ -89,7 +89,7 @@ impl<S: Store, A: Availability> SessionWatch<S, A> {
         session_epoch: u64,
         device: Arc<str>,
     ) -> SessionWatch<S, A> {
-        let seat = engine.hub().watch_session(&named.desk, &named.agent, device, engine.clock());
+        let seat = engine.hub().watch_session(&named.desk, &named.agent, device);
         let head = engine.hub().head(&named.desk);
         let look_time = engine.clock().now() + LOOK_AGAIN;
         SessionWatch {
@@ -139,7 +139,7 @@ impl<S: Store, A: Availability> SessionWatch<S, A> {
     async fn advance(&mut self) -> Result<(), Status> {
         match self.seat.standing() {
             Standing::Seated => {}
-            Standing::Displaced | Standing::Removed => return Err(displaced()),
+            Standing::Displaced => return Err(displaced()),
         }
         if self.shutdown.is_stopping() {
             self.over = Over::GoingAway;

@@ -82,7 +82,8 @@ pub(super) fn decide(draft: &mut Draft<'_>, new: &NewTicket) -> Result<Answer, R
     }
     check_conversations(draft.ws(), new)?;
     let (class, queue) = admit(draft.ws(), policy, new)?;
-    let birth = birth(new, policy.revision, &class, queue, draft.now());
+    let mut birth = birth(new, policy.revision, &class, queue, draft.now());
+    birth.follows_instance = !new.instance.is_empty() && connector.follows_instance(new.channel);
     let leg = match birth.schedule_time {
         Some(_) => None,
         None => Some(Box::new(first_leg(&scope, new, first_preferred(draft, new), &class, queue, draft.now())?)),
@@ -205,6 +206,7 @@ fn birth(new: &NewTicket, policy_rev: u32, class: &Class, queue: &Queue, now: Ti
         name: new.name.clone(),
         connector: new.connector.clone(),
         instance: new.instance.clone(),
+        follows_instance: false,
         channel: new.channel,
         policy_rev,
         queue: class.queue.clone(),

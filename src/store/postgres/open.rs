@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MIGRATIONS: &[Step] = &[
     (1, "tables", include_str!("../../../migrations/postgres/0001_tables.sql")),
     (2, "leases", include_str!("../../../migrations/postgres/0002_leases.sql")),
-    (3, "ties", include_str!("../../../migrations/postgres/0003_ties.sql")),
+    (3, "readers", include_str!("../../../migrations/postgres/0003_readers.sql")),
+    (4, "ties", include_str!("../../../migrations/postgres/0004_ties.sql")),
 ];
 
 /// PostgreSQL 15.

@@ -17,6 +17,7 @@ use crate::store::{Error, migrations, rows, statements};
 const MIGRATIONS: &[Step] = &[
     (1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
     (2, "leases", include_str!("../../../migrations/sqlite/0002_leases.sql")),
+    (3, "readers", include_str!("../../../migrations/sqlite/0003_readers.sql")),
 ];
 
 const DATABASE: &str = "handoff.db";

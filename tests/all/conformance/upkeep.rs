@@ -1,6 +1,6 @@
-//! Subscriptions, epochs, policies, and the removal of what is old.
+//! Epochs, policies, and the removal of what is old.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use handoff::domain::agent::Agent;
@@ -8,10 +8,10 @@ use handoff::domain::event::{Actor, Body, Event};
 use handoff::domain::requirement::Channel;
 use handoff::domain::ticket::{OnUnavailable, Release, Target, Ticket};
 use handoff::routing::command::{NewTransfer, Roots};
-use handoff::store::{PolicyRow, Request, Store, Subscription, Work};
+use handoff::store::{PolicyRow, Request, Store, Work};
 
 use super::Place;
-use super::harness::{Driver, agent, at, connector, desk, main_desk};
+use super::harness::{Driver, agent, at, desk, main_desk};
 use crate::pure::world::ticket_id;
 
 /// A transfer to this agent, which keeps the ticket with the handler until they have it.
@@ -24,28 +24,6 @@ pub fn to_agent(name: &str) -> NewTransfer {
         override_reason: Arc::from(""),
         note: Arc::from(""),
     }
-}
-
-pub async fn a_subscription_rises_over_restarts_and_acks_never_fall<P: Place>() {
-    let place = P::empty();
-    let store = place.open().await;
-    let (key, pbx) = (main_desk(), connector("pbx"));
-    let never = Subscription { generation: 0, acked: 0 };
-    assert_eq!(store.subscription(&key, &pbx).await.expect("the store answers"), never);
-    let first = store.subscribe(&key, &pbx).await.expect("the store answers");
-    assert_eq!(first, Subscription { generation: 1, acked: 0 });
-    let acks = [7, 5].map(|seq| (key.clone(), pbx.clone(), seq)).to_vec();
-    store.save_acked(acks).await.expect("the store answers");
-    store.save_acked(vec![(key.clone(), pbx.clone(), 6), (key.clone(), connector("web"), 3)]).await.expect("answers");
-    P::close(store).await;
-
-    let store = place.open().await;
-    let second = store.subscribe(&key, &pbx).await.expect("the store answers");
-    assert_eq!(second, Subscription { generation: 2, acked: 7 });
-    let web = store.subscribe(&key, &connector("web")).await.expect("the store answers");
-    assert_eq!(web, Subscription { generation: 1, acked: 3 });
-    assert_eq!(store.subscription(&key, &pbx).await.expect("the store answers"), second);
-    assert_eq!(store.subscription(&desk("other", "main"), &pbx).await.expect("the store answers"), never);
 }
 
 pub async fn an_epoch_rises_with_every_rebuild<P: Place>() {
@@ -75,24 +53,6 @@ pub async fn an_epoch_rises_with_every_rebuild<P: Place>() {
     assert_eq!(next(first + 2, 41, 70).await, Some(first + 3));
     let nowhere = store.next_epoch(&desk("default", "none"), 1, at(0), at(1)).await;
     assert_eq!(nowhere.expect("the store answers"), None);
-}
-
-pub async fn a_connector_is_attended_as_long_as_its_newest_subscription_says_so<P: Place>() {
-    let place = P::empty();
-    let store = place.open().await;
-    let (key, pbx) = (main_desk(), connector("pbx"));
-    let seat = |generation| vec![(key.clone(), pbx.clone(), generation)];
-    assert!(store.renew_leases(seat(1), at(10)).await.expect("the store answers").is_empty(), "it was never opened");
-    store.subscribe(&key, &pbx).await.expect("the store answers");
-    let mine = BTreeSet::from([(key.clone(), pbx.clone())]);
-    assert_eq!(store.renew_leases(seat(1), at(10)).await.expect("the store answers"), mine);
-    store.subscribe(&key, &pbx).await.expect("the store answers");
-    assert!(store.renew_leases(seat(1), at(90)).await.expect("the store answers").is_empty(), "a newer one was opened");
-    let attended = async |after| store.attended(at(after)).await.expect("the store answers");
-    assert_eq!(attended(9).await, BTreeMap::from([((key.clone(), pbx.clone()), at(10))]));
-    assert!(attended(10).await.is_empty());
-    assert_eq!(store.renew_leases(seat(2), at(5)).await.expect("the store answers"), mine);
-    assert_eq!(attended(9).await.len(), 1, "a lease is never shortened");
 }
 
 pub async fn rows_are_read_by_name<P: Place>() {

@@ -14,7 +14,10 @@ pub struct Subscription {
     down: Streaming<pb::SubscribeResponse>,
     waiting: std::collections::VecDeque<pb::Decision>,
     pub welcome: pb::SubscribeWelcome,
+    pub generation: u64,
     pub last_seq: u64,
+    /// What it was given anew.
+    pub rebalances: Vec<pb::SubscribeRebalance>,
 }
 
 impl Subscription {
@@ -30,7 +33,8 @@ impl Subscription {
         let mut down = stage.clients.decisions.subscribe(ReceiverStream::new(requests)).await?.into_inner();
         let first = down.message().await?.and_then(|message| message.response);
         let Some(Response::Welcome(welcome)) = first else { panic!("the first message is a welcome, not {first:?}") };
-        Ok(Subscription { up, down, waiting: Default::default(), welcome, last_seq: 0 })
+        let (waiting, rebalances, generation) = (Default::default(), Vec::new(), welcome.generation);
+        Ok(Subscription { up, down, waiting, welcome, generation, last_seq: 0, rebalances })
     }
 
     /// The next decision, acknowledged.
@@ -49,6 +53,10 @@ impl Subscription {
             let message = self.down.message().await?.ok_or_else(|| Status::ok("the stream ended"))?;
             match message.response {
                 Some(Response::Decisions(batch)) => self.waiting.extend(batch.items),
+                Some(Response::Rebalance(rebalance)) => {
+                    self.generation = rebalance.generation;
+                    self.rebalances.push(rebalance);
+                }
                 Some(Response::Welcome(_) | Response::Heartbeat(_) | Response::GoingAway(_)) | None => {}
             }
         }
@@ -67,8 +75,20 @@ impl Subscription {
         tokio::time::timeout(super::PATIENCE, looking).await.expect("the decision comes in time")
     }
 
+    /// How the stream ends, whatever comes before.
+    pub async fn until_error(&mut self) -> Status {
+        let ending = async {
+            loop {
+                if let Err(status) = self.next_unacknowledged().await {
+                    return status;
+                }
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, ending).await.expect("the stream ends in time")
+    }
+
     pub async fn ack(&mut self, seq: u64) {
-        let ack = pb::SubscribeAck { generation: self.welcome.generation, acked_seq: seq };
+        let ack = pb::SubscribeAck { generation: self.generation, acked_seq: seq };
         let sent = self.up.send(pb::SubscribeRequest { request: Some(Request::Ack(ack)) }).await;
         sent.expect("the stream takes acknowledgements");
     }

@@ -46,11 +46,11 @@ impl Room {
         for command in scene::opening() {
             room.ask(command, None).await.expect("it is not refused");
         }
-        let hub = room.engine.hub();
         for connector in ["tel", "web", "soc"] {
             let id = crate::pure::desk::connector_id(connector);
             // Somebody is subscribed for the whole of the test.
-            std::mem::forget(hub.subscribe(&desk_key(), &id, Arc::from("sim"), room.engine.clock()));
+            let reader = room.engine.begin_reader(&desk_key(), &id, Arc::from("sim")).await;
+            std::mem::forget(reader.expect("the store answers"));
         }
         room
     }

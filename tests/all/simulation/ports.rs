@@ -11,11 +11,12 @@ use handoff::domain::connector::Connector;
 use handoff::domain::event::Entry;
 use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
 use handoff::domain::log::{LogRow, Selection};
+use handoff::domain::readers::{ReaderChange, Readers};
 use handoff::domain::ticket::Ticket;
 use handoff::domain::time::Time;
 use handoff::routing::workset::Scope;
 use handoff::store::{
-    Committed, Due, Error, Loaded, Page, PolicyRow, Request, Store, Subscription, TicketFilter, Work,
+    Acked, Committed, Due, Error, Lease, Leases, Loaded, Page, PolicyRow, Request, Store, TicketFilter, Work,
 };
 
 use super::store::{MemoryStore, Slip};
@@ -198,28 +199,37 @@ impl Store for WeatheredStore {
         self.store.incarnation()
     }
 
-    async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-        self.call("subscribe", self.store.subscribe(desk, connector)).await
+    async fn readers(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Readers, Error> {
+        self.call("readers", self.store.readers(desk, connector)).await
     }
 
-    async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-        self.call("subscription", self.store.subscription(desk, connector)).await
+    async fn change_readers(
+        &self,
+        desk: &DeskKey,
+        connector: &ConnectorId,
+        change: ReaderChange,
+    ) -> Result<Readers, Error> {
+        self.call("change_readers", self.store.change_readers(desk, connector, change)).await
     }
 
-    async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
+    async fn save_acked(&self, acks: Vec<Acked>) -> Result<(), Error> {
         self.call("save_acked", self.store.save_acked(acks)).await
     }
 
-    async fn renew_leases(
-        &self,
-        seats: Vec<(DeskKey, ConnectorId, u64)>,
-        until: Time,
-    ) -> Result<BTreeSet<(DeskKey, ConnectorId)>, Error> {
-        self.call("renew_leases", self.store.renew_leases(seats, until)).await
+    async fn renew_leases(&self, leases: Vec<Lease>) -> Result<Leases, Error> {
+        self.call("renew_leases", self.store.renew_leases(leases)).await
     }
 
     async fn attended(&self, after: Time) -> Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error> {
         self.call("attended", self.store.attended(after)).await
+    }
+
+    async fn lapsed(
+        &self,
+        among: &BTreeSet<(DeskKey, ConnectorId)>,
+        before: Time,
+    ) -> Result<Vec<(DeskKey, ConnectorId)>, Error> {
+        self.call("lapsed", self.store.lapsed(among, before)).await
     }
 
     async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {

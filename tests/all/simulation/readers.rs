@@ -14,7 +14,6 @@ use handoff::engine::Engine;
 use handoff::store::Store;
 use handoff::stream::cursor::{self, Extent, Prev, RETENTION, Resume};
 use handoff::stream::hub::Recent;
-use handoff::stream::seats::Standing;
 use handoff::stream::subscription::{Delivery, Subscription};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -183,14 +182,19 @@ async fn connection<S: Store, A: Availability>(
         let resume = if by_ack { Resume::Acked } else { Resume::Cursor { seq: reader.last(), incarnation: 0 } };
         (reader.id.clone(), reader.selection.clone(), reader.stream, resume)
     };
-    let Some((start, prev)) = begins(reader, engine, &id, &selection, resume).await? else { return Ok(()) };
     let desk = desk_key();
-    let mut seat = engine.hub().subscribe(&desk, &id, Arc::from("sim"), engine.clock());
-    let Ok(opened) = engine.store().subscribe(&desk, &id).await else { return Ok(()) };
-    seat.opened(opened.generation);
+    let Ok(begun) = engine.begin_reader(&desk, &id, Arc::from("sim")).await else { return Ok(()) };
+    let Some((start, prev)) = begins(reader, engine, &id, &selection, resume, begun.readers.acked()).await? else {
+        return Ok(());
+    };
+    let mut seat = begun.seat;
+    let Some(part) = seat.part() else { return Ok(()) };
+    if !part.shares.is_whole() {
+        return Err(format!("I10: {id} has one reader, and that is not given all"));
+    }
     let mut head = engine.hub().head(&desk);
     let window = if habits.faithful { 256 } else { habits.dice.random_range(1..40) };
-    let mut open = Subscription::new(opened.generation, window, start, prev, engine.clock().now());
+    let mut open = Subscription::new(part.generation, window, start, prev, engine.clock().now());
     let patience = Span::from_millis(if habits.faithful { 3_600_000 } else { habits.dice.random_range(500..50_000) });
     let lazy = !habits.faithful && habits.dice.random_bool(0.2);
     let leaves = engine.clock().now() + patience;
@@ -209,7 +213,7 @@ async fn connection<S: Store, A: Availability>(
             if rows.is_empty() && upto <= after {
                 break;
             }
-            if lock(reader).stream != stream || seat.standing() != Standing::Seated {
+            if lock(reader).stream != stream || seat.part().as_ref() != Some(&part) {
                 return Ok(());
             }
             for row in &rows {
@@ -226,7 +230,7 @@ async fn connection<S: Store, A: Availability>(
         let hungry = open.room() > 0;
         tokio::select! {
             biased;
-            _ = seat.lost() => return Ok(()),
+            () = seat.moved(part.generation) => return Ok(()),
             _ = head.changed(), if hungry => {}
             () = pause::until(engine.clock(), open.deadline().min(leaves)) => {}
         }
@@ -249,7 +253,7 @@ fn acknowledge<S: Store, A: Availability>(
     let moved = open.ack(open.generation(), seq, engine.clock().now());
     if let Some(seq) = moved.map_err(|ahead| format!("I10: {} may not acknowledge what it got: {ahead}", reader.id))? {
         reader.acked = reader.acked.max(seq);
-        engine.ack(&desk_key(), &reader.id, seq);
+        engine.ack(&desk_key(), &reader.id, open.generation(), seq);
     }
     Ok(())
 }
@@ -261,13 +265,12 @@ async fn begins<S: Store, A: Availability>(
     id: &ConnectorId,
     selection: &Selection,
     resume: Resume,
+    acked: u64,
 ) -> Result<Option<(u64, u64)>, String> {
     let (desk, store) = (desk_key(), engine.store());
     let Ok(Some((head, _))) = store.head(&desk).await else { return Ok(None) };
     engine.hub().publish(&desk, [], head);
     let Ok(first) = store.first_seq(&desk, engine.clock().now() - RETENTION).await else { return Ok(None) };
-    let Ok(stored) = engine.subscription(&desk, id).await else { return Ok(None) };
-    let acked = stored.acked;
     lock(reader).told(acked)?;
     // An ack that was given may not have been saved before a crash: then it goes on after an earlier one.
     let resume = match resume {

@@ -4,6 +4,7 @@
 mod load;
 mod log;
 mod page;
+mod readers;
 mod rows;
 mod write;
 
@@ -16,12 +17,13 @@ use handoff::domain::connector::Connector;
 use handoff::domain::event::Entry;
 use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
 use handoff::domain::log::{LogRow, Selection};
+use handoff::domain::readers::{ReaderChange, Readers};
 use handoff::domain::ticket::Ticket;
 use handoff::domain::time::{Span, Time};
 use handoff::routing::workset::{Scope, WorkingSet};
 use handoff::store::{
-    Committed, DedupKey, Due, Error, Loaded, Page, PolicyRow, Request, Store, StoredAnswer, Subscription, TicketFilter,
-    Work,
+    Acked, Committed, DedupKey, Due, Error, Lease, Leases, Loaded, Page, PolicyRow, Request, Store, StoredAnswer,
+    TicketFilter, Work,
 };
 
 /// What is kept, whoever writes it.
@@ -75,9 +77,7 @@ struct Kept {
     head: u64,
     /// The entries that are still there, the oldest first and without a hole.
     log: Vec<Arc<Entry>>,
-    subscriptions: BTreeMap<ConnectorId, Subscription>,
-    /// Until when each connector is attended.
-    leases: BTreeMap<ConnectorId, Time>,
+    readers: BTreeMap<ConnectorId, Readers>,
     policies: BTreeMap<u32, PolicyRow>,
 }
 
@@ -90,8 +90,7 @@ impl Kept {
             loader_until: Time(0),
             head: 0,
             log: Vec::new(),
-            subscriptions: BTreeMap::new(),
-            leases: BTreeMap::new(),
+            readers: BTreeMap::new(),
             policies: BTreeMap::new(),
         }
     }
@@ -361,57 +360,40 @@ impl Store for MemoryStore {
         self.ground.incarnation
     }
 
-    async fn subscribe(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-        let _one_at_a_time = self.ground.writing.lock().await;
-        let mut tables = self.ground.tables();
-        let kept = tables.desks.entry(desk.clone()).or_insert_with(|| Kept::empty(desk));
-        let row = kept.subscriptions.entry(connector.clone()).or_insert(Subscription { generation: 0, acked: 0 });
-        row.generation += 1;
-        Ok(*row)
+    async fn readers(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Readers, Error> {
+        Ok(self.of(desk, |kept| kept.readers.get(connector).cloned())?.unwrap_or_default())
     }
 
-    async fn subscription(&self, desk: &DeskKey, connector: &ConnectorId) -> Result<Subscription, Error> {
-        let never = Subscription { generation: 0, acked: 0 };
-        Ok(self.of(desk, |kept| kept.subscriptions.get(connector).copied())?.unwrap_or(never))
+    async fn change_readers(
+        &self,
+        desk: &DeskKey,
+        connector: &ConnectorId,
+        change: ReaderChange,
+    ) -> Result<Readers, Error> {
+        let _one_at_a_time = self.ground.writing.lock().await;
+        Ok(self.ground.tables().change_readers(desk, connector, &change))
     }
 
-    async fn save_acked(&self, acks: Vec<(DeskKey, ConnectorId, u64)>) -> Result<(), Error> {
+    async fn save_acked(&self, acks: Vec<Acked>) -> Result<(), Error> {
         let _one_at_a_time = self.ground.writing.lock().await;
-        let mut tables = self.ground.tables();
-        for (desk, connector, acked) in acks {
-            let kept = tables.desks.entry(desk.clone()).or_insert_with(|| Kept::empty(&desk));
-            let row = kept.subscriptions.entry(connector).or_insert(Subscription { generation: 0, acked: 0 });
-            row.acked = row.acked.max(acked);
-        }
+        self.ground.tables().save_acked(acks);
         Ok(())
     }
 
-    async fn renew_leases(
-        &self,
-        seats: Vec<(DeskKey, ConnectorId, u64)>,
-        until: Time,
-    ) -> Result<BTreeSet<(DeskKey, ConnectorId)>, Error> {
-        let mut tables = self.ground.tables();
-        let mut renewed = BTreeSet::new();
-        for (desk, connector, generation) in seats {
-            let kept = tables.desks.get_mut(&desk);
-            let newest =
-                |kept: &&mut Kept| kept.subscriptions.get(&connector).map(|row| row.generation) == Some(generation);
-            if let Some(kept) = kept.filter(newest) {
-                let lease = kept.leases.entry(connector.clone()).or_insert(until);
-                *lease = until.max(*lease);
-                renewed.insert((desk, connector));
-            }
-        }
-        Ok(renewed)
+    async fn renew_leases(&self, leases: Vec<Lease>) -> Result<Leases, Error> {
+        Ok(self.ground.tables().renew_leases(leases))
     }
 
     async fn attended(&self, after: Time) -> Result<BTreeMap<(DeskKey, ConnectorId), Time>, Error> {
-        let tables = self.ground.tables();
-        let leases = tables.desks.iter().flat_map(|(desk, kept)| {
-            kept.leases.iter().map(move |(connector, until)| ((desk.clone(), connector.clone()), *until))
-        });
-        Ok(leases.filter(|(_, until)| *until > after).collect())
+        Ok(self.ground.tables().attended(after))
+    }
+
+    async fn lapsed(
+        &self,
+        among: &BTreeSet<(DeskKey, ConnectorId)>,
+        before: Time,
+    ) -> Result<Vec<(DeskKey, ConnectorId)>, Error> {
+        Ok(self.ground.tables().lapsed(among, before))
     }
 
     async fn policy(&self, desk: &DeskKey, revision: u32) -> Result<Option<PolicyRow>, Error> {

@@ -17,10 +17,10 @@ WITH r AS (
     WHERE h.tenant = l.tenant AND h.desk = l.desk
     RETURNING h.tenant, h.desk, h.head, h.head - r.growth AS before
 ), appended AS (
-    INSERT INTO event (tenant, desk, seq, at, actor, ticket, ticket_seq, kind, connector, channel, side_connector, body)
-    SELECT e.tenant, e.desk, m.before + e.nth, e.at, e.actor, e.ticket, e.ticket_seq, e.kind, e.connector, e.channel, e.side_connector, e.body
-    FROM unnest($4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::uuid[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
-        AS e (tenant, desk, nth, at, actor, ticket, ticket_seq, kind, connector, channel, side_connector, body)
+    INSERT INTO event (tenant, desk, seq, at, actor, ticket, ticket_seq, kind, connector, channel, side_connector, instance, body)
+    SELECT e.tenant, e.desk, m.before + e.nth, e.at, e.actor, e.ticket, e.ticket_seq, e.kind, e.connector, e.channel, e.side_connector, e.instance, e.body
+    FROM unnest($4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::uuid[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
+        AS e (tenant, desk, nth, at, actor, ticket, ticket_seq, kind, connector, channel, side_connector, instance, body)
     JOIN moved AS m ON m.tenant = e.tenant AND m.desk = e.desk
 )
 SELECT tenant, desk, head FROM moved

@@ -1,1 +1,2 @@
-SELECT tenant, desk, connector, lease_until FROM subscription WHERE lease_until > $1 ORDER BY tenant, desk, connector
+SELECT tenant, desk, connector, max(lease_until) FROM instance WHERE lease_until > $1
+GROUP BY tenant, desk, connector ORDER BY tenant, desk, connector

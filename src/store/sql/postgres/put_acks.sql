@@ -1,8 +1,13 @@
--- $1: rows as [tenant, desk, connector, generation, acked]; of equal ones the highest counts.
-INSERT INTO subscription AS s (tenant, desk, connector, generation, acked)
-SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, max((r.value ->> 3)::bigint), max((r.value ->> 4)::bigint)
-FROM jsonb_array_elements($1::jsonb) AS r (value)
-GROUP BY 1, 2, 3
-ORDER BY 1, 2, 3
-ON CONFLICT (tenant, desk, connector) DO UPDATE SET
-    acked = greatest(s.acked, excluded.acked)
+-- $1: [tenant, desk, connector, generation, acked]. Whoever changes buckets has the lock of their subscription.
+WITH given AS (
+    SELECT r.value ->> 0 AS tenant, r.value ->> 1 AS desk, r.value ->> 2 AS connector, (r.value ->> 3)::bigint AS generation,
+        (r.value ->> 4)::bigint AS acked
+    FROM jsonb_array_elements($1::jsonb) AS r (value)
+), mine AS (
+    SELECT g.* FROM subscription AS s
+    JOIN given AS g ON g.tenant = s.tenant AND g.desk = s.desk AND g.connector = s.connector
+    ORDER BY s.tenant, s.desk, s.connector FOR UPDATE OF s
+)
+UPDATE bucket AS b SET acked = greatest(b.acked, mine.acked)
+FROM mine
+WHERE b.tenant = mine.tenant AND b.desk = mine.desk AND b.connector = mine.connector AND b.generation = mine.generation

@@ -1,0 +1,4 @@
+-- Made if it is not there; locked either way.
+INSERT INTO subscription AS s (tenant, desk, connector, generation, acked) VALUES ($1, $2, $3, 0, 0)
+ON CONFLICT (tenant, desk, connector) DO UPDATE SET generation = s.generation
+RETURNING generation, acked
