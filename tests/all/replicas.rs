@@ -4,10 +4,11 @@ use std::process::Command;
 
 use handoff::proto::handoff::v1 as pb;
 use pb::Channel::{Chat, Email};
+use tonic_types::StatusExt;
 
 use crate::commands::{HANDOFF, Process};
 use crate::harness::agents::OnDuty;
-use crate::harness::postgres::{Database, server};
+use crate::harness::postgres::{self, Database, server};
 use crate::harness::redis::Server;
 use crate::harness::stage::Stage;
 use crate::harness::streams::Subscription;
@@ -22,7 +23,11 @@ struct Replicas {
 
 impl Replicas {
     fn start(count: usize) -> Replicas {
-        let (database, redis) = (server().database(None), Server::start(&[]));
+        Replicas::over(server().database(None), count)
+    }
+
+    fn over(database: Database, count: usize) -> Replicas {
+        let redis = Server::start(&[]);
         let migrated = Command::new(HANDOFF).args(["migrate", "--database-url", &database.url()]).status();
         assert!(migrated.expect("the program starts").success());
         let flags = ["--database-url", &database.url(), "--redis-url", &redis.url()];
@@ -110,4 +115,31 @@ async fn instances_on_different_replicas_share_a_connector_and_take_over_from_a_
     let of_b = create(&first, Chat, "b", 2).await;
     let shared = create(&first, Email, "", 24).await;
     hear(&mut [&mut a], &of_b.union(&shared).cloned().collect()).await;
+}
+
+/// Nothing is accepted in memory, nobody waits for longer than the connection does, and whoever listens goes on listening.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_postgresql_is_away_callers_are_told_to_come_again_and_streams_stay_open() {
+    let postgres = postgres::Server::own();
+    let replicas = Replicas::over(postgres.database(None), 2);
+    let mut stage = Stage::built(replicas.clients(0).await, "stage").await;
+    let mut other = Stage { clients: replicas.clients(1).await, ..stage.clone() };
+    stage.agent("ann").ready().await;
+    let mut stream = Subscription::open(&mut other).await;
+    let before = stage.submit(Stage::ticket(Email)).await;
+    stream.until(|decision| decision.ticket == before.name).await;
+
+    postgres.control("stop");
+    let request = stage.create(Stage::ticket(Email));
+    let refused = stage.clients.tickets.create_ticket(request.clone()).await.expect_err("there is no database");
+    assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused:?}");
+    assert!(refused.get_details_retry_info().is_some(), "{refused:?}");
+
+    postgres.control("start");
+    let created = eventually("the same request is accepted", async || {
+        Some(stage.clients.clone().tickets.create_ticket(request.clone()).await.ok()?.into_inner())
+    });
+    let created = created.await;
+    let told = stream.until(|decision| decision.ticket == created.name).await;
+    assert!(told.seq > 0, "the stream was never cut");
 }

@@ -3,7 +3,7 @@
 
 use tonic::{Status, Streaming};
 
-use super::reading::{BATCH, Over, Reading};
+use super::reading::{Over, Reading};
 use crate::availability::Availability;
 use crate::domain::time::Time;
 use crate::grpc::name::{self, ConnectorRef, Kind};
@@ -75,7 +75,7 @@ impl<S: Store, A: Availability> Feed<S, A> {
                 return self.reading.heartbeat(now).await.map(|beat| Some(Down::Heartbeat(beat)));
             }
             self.reading.subscription.rewind_if_due(now);
-            if let Some(items) = self.reading.read(BATCH).await? {
+            if let Some(items) = self.reading.read_on().await? {
                 self.seat.sent(self.reading.subscription.last());
                 return Ok(Some(Down::Decisions(pb::DecisionBatch { items })));
             }
@@ -147,7 +147,7 @@ impl<S: Store, A: Availability> Feed<S, A> {
             said = self.inbound.message(), if !self.deaf => Woken::Said(said),
             // The hub lives as long as the engine, so there is always a sender.
             _ = self.reading.head.changed(), if hungry => Woken::Otherwise,
-            () = clock.sleep_until(self.reading.subscription.deadline()) => Woken::Otherwise,
+            () = clock.sleep_until(self.reading.deadline()) => Woken::Otherwise,
         }
     }
 

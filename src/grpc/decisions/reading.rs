@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use tokio::sync::watch;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::place::Place;
 use super::scene::Drawing;
@@ -16,15 +16,17 @@ use crate::grpc::name::ConnectorRef;
 use crate::grpc::render;
 use crate::grpc::status::of_store;
 use crate::proto::handoff::v1 as pb;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::stream::hub::Recent;
 use crate::stream::instances::Part;
 use crate::stream::subscription::{HEARTBEAT, Subscription};
 
 /// Decisions in one message of a stream.
-pub(super) const BATCH: usize = 64;
+const BATCH: usize = 64;
 /// Bytes of a message after which no decision is added; one alone may be larger.
 const BATCH_BYTES: usize = 1024 * 1024;
+/// Between two reads of a store that does not answer.
+const REST: Span = Span::from_millis(200);
 /// How long a client that is sent away waits before it comes back.
 const RECONNECT_DELAY: Span = Span::from_secs(1);
 
@@ -36,6 +38,8 @@ pub(super) struct Reading<S, A> {
     pub head: watch::Receiver<u64>,
     /// Nothing before this entry is for the connector.
     born: u64,
+    /// The store did not answer, and is not asked before this.
+    rests_until: Time,
 }
 
 /// Whether a stream goes on.
@@ -51,7 +55,15 @@ impl<S: Store, A: Availability> Reading<S, A> {
     pub fn new(engine: Engine<S, A>, place: Place, subscription: Subscription) -> Reading<S, A> {
         let head = engine.hub().head(&place.named.desk);
         let born = place.extent.born;
-        Reading { engine, named: place.named, selection: place.selection, subscription, head, born }
+        Reading {
+            engine,
+            named: place.named,
+            selection: place.selection,
+            subscription,
+            head,
+            born,
+            rests_until: Time(0),
+        }
     }
 
     pub fn now(&self) -> Time {
@@ -73,6 +85,26 @@ impl<S: Store, A: Availability> Reading<S, A> {
         self.selection.shares = (!part.shares.is_whole()).then(|| Arc::new(part.shares.clone()));
         self.subscription = self.subscription.anew(part.generation, first, self.now());
         first
+    }
+
+    /// [`Reading::read`] for a stream, which stays open while the store does not answer: nothing for now, and again a little later.
+    pub async fn read_on(&mut self) -> Result<Option<Vec<pb::Decision>>, Status> {
+        if self.now() < self.rests_until {
+            return Ok(None);
+        }
+        match self.read(BATCH).await {
+            Err(status) if status.code() == Code::Unavailable => {
+                self.rests_until = self.now() + REST;
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
+    /// When there is something to do, whoever calls.
+    pub fn deadline(&self) -> Time {
+        let due = self.subscription.deadline();
+        if self.rests_until > self.now() { due.min(self.rests_until) } else { due }
     }
 
     /// The next decisions, if there is room and there are any.
@@ -121,7 +153,12 @@ impl<S: Store, A: Availability> Reading<S, A> {
         let receiver = self.selection.connector.as_ref();
         let mut drawing = Drawing { engine: &self.engine, desk: &self.named.desk, receiver, last: None };
         for row in rows {
-            let mut decision = drawing.decision(row).await?;
+            let mut decision = match drawing.decision(row).await {
+                Ok(decision) => decision,
+                // What was delivered is sent; this one is read again.
+                Err(_) if !items.is_empty() => break,
+                Err(status) => return Err(status),
+            };
             let now = self.engine.clock().now();
             let Some(delivery) = self.subscription.deliver(row.seq(), now) else { continue };
             decision.prev_seq = Some(delivery.prev_seq);
@@ -138,14 +175,17 @@ impl<S: Store, A: Availability> Reading<S, A> {
     pub async fn heartbeat(&self, now: Time) -> Result<pb::SubscribeHeartbeat, Status> {
         let head = *self.head.borrow();
         let last = if self.subscription.is_at(head) {
-            self.subscription.last()
+            Some(self.subscription.last())
         } else {
-            let found = self.engine.store().last_matching(&self.named.desk, &self.selection, head).await;
-            found.map_err(|error| of_store(&error))?
+            match self.engine.store().last_matching(&self.named.desk, &self.selection, head).await {
+                Ok(last) => Some(last),
+                Err(store::Error::Away(_)) => None,
+                Err(error) => return Err(of_store(&error)),
+            }
         };
         Ok(pb::SubscribeHeartbeat {
             head_seq: Some(head),
-            last_matching_seq: Some(last),
+            last_matching_seq: last,
             server_time: Some(render::timestamp(now)),
             interval: Some(render::duration(HEARTBEAT)),
         })

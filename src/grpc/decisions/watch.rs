@@ -1,10 +1,10 @@
 //! One WatchDecisions stream: Subscribe without a seat and without acknowledgements. To the log it is a subscription that
 //! takes on each message as it goes out.
 
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::place::{self, Wish};
-use super::reading::{BATCH, Over, Reading};
+use super::reading::{Over, Reading};
 use crate::availability::Availability;
 use crate::engine::Engine;
 use crate::grpc::form::Form;
@@ -84,10 +84,13 @@ impl<S: Store, A: Availability> Watch<S, A> {
             let now = self.reading.now();
             if self.reading.subscription.beats(now) {
                 // There is no seat to be told of a deletion, so it is looked for.
-                place::connector(&self.reading.engine, &self.reading.named).await?;
+                match place::connector(&self.reading.engine, &self.reading.named).await {
+                    Err(status) if status.code() != Code::Unavailable => return Err(status),
+                    Ok(_) | Err(_) => {}
+                }
                 return self.reading.heartbeat(now).await.map(Down::Heartbeat);
             }
-            if let Some(items) = self.reading.read(BATCH).await? {
+            if let Some(items) = self.reading.read_on().await? {
                 self.take_on(items.last().map_or(0, |last| last.seq));
                 return Ok(Down::Decisions(pb::DecisionBatch { items }));
             }
@@ -96,7 +99,7 @@ impl<S: Store, A: Availability> Watch<S, A> {
                 () = self.shutdown.wait() => {}
                 // The hub lives as long as the engine, so there is always a sender.
                 _ = self.reading.head.changed() => {}
-                () = clock.sleep_until(self.reading.subscription.deadline()) => {}
+                () = clock.sleep_until(self.reading.deadline()) => {}
             }
         }
     }

@@ -50,14 +50,21 @@ pub fn server() -> &'static Server {
 }
 
 impl Server {
+    /// One of the caller's own, to be stopped.
+    #[allow(dead_code, reason = "the library's tests stop no server")]
+    pub fn own() -> &'static Server {
+        Box::leak(Box::new(Server::start()))
+    }
+
     fn start() -> Server {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let programs = programs().expect(MISSING);
-        let folder = std::env::temp_dir().join(format!("handoff-postgres-{}", std::process::id()));
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("handoff-postgres-{}-{nth}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let mut shell = Command::new("sh");
         shell.args(["-c", SCRIPT, "sh"]).args([&programs, &folder]).current_dir(&folder);
-        if id("-u", None) == 0 {
-            let (user, group) = (id("-u", Some(USER)), id("-g", Some(USER)));
+        if let Some((user, group)) = owner() {
             chown(&folder, Some(user), Some(group)).expect("the folder can be given away");
             shell.uid(user).gid(group);
         }
@@ -72,6 +79,19 @@ impl Server {
             panic!("PostgreSQL does not start: {logs:?}");
         }
         Server { programs, folder, _shell: shell }
+    }
+
+    /// `start`, or `stop` as a crash does.
+    #[allow(dead_code, reason = "the library's tests stop no server")]
+    pub fn control(&self, verb: &str) {
+        let mut control = Command::new(self.programs.join("pg_ctl"));
+        control.arg("-D").arg(self.folder.join("data")).arg("-l").arg(self.folder.join("server.log"));
+        control.args(if verb == "stop" { &["-m", "immediate"][..] } else { &[] }).args(["-w", verb]);
+        if let Some((user, group)) = owner() {
+            control.uid(user).gid(group);
+        }
+        let done = control.current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).status();
+        assert!(done.expect("pg_ctl runs").success(), "pg_ctl {verb}");
     }
 
     /// An empty database, or a copy of another to which nobody is connected.
@@ -146,6 +166,11 @@ fn programs() -> Option<PathBuf> {
         ["initdb", "pg_ctl", "postgres", "psql", "createdb", "dropdb"].iter().all(|name| folder.join(name).is_file())
     };
     newest_first.chain(on_path.into_iter().flatten()).find(has_all)
+}
+
+/// Who the server belongs to, where that is not whoever runs the tests.
+fn owner() -> Option<(u32, u32)> {
+    (id("-u", None) == 0).then(|| (id("-u", Some(USER)), id("-g", Some(USER))))
 }
 
 fn id(flag: &str, user: Option<&str>) -> u32 {
