@@ -14,6 +14,7 @@ use handoff::engine::Engine;
 use handoff::store::Store;
 use handoff::stream::cursor::{self, Extent, Prev, RETENTION, Resume};
 use handoff::stream::hub::Recent;
+use handoff::stream::instances::{InstanceSeat, Part};
 use handoff::stream::subscription::{Delivery, Subscription};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -188,10 +189,7 @@ async fn connection<S: Store, A: Availability>(
         return Ok(());
     };
     let mut seat = begun.seat;
-    let Some(part) = seat.part() else { return Ok(()) };
-    if !part.shares.is_whole() {
-        return Err(format!("I10: {id} has one reader, and that is not given all"));
-    }
+    let Some(part) = all_of_it(&seat)? else { return Ok(()) };
     let mut head = engine.hub().head(&desk);
     let window = if habits.faithful { 256 } else { habits.dice.random_range(1..40) };
     let mut open = Subscription::new(part.generation, window, start, prev, engine.clock().now());
@@ -237,6 +235,15 @@ async fn connection<S: Store, A: Availability>(
         pause::millis(engine.clock(), 1 + habits.turn).await;
     }
     Ok(())
+}
+
+/// What the stream reads: there is one instance, and it has everything.
+fn all_of_it(seat: &InstanceSeat) -> Result<Option<Arc<Part>>, String> {
+    let part = seat.part();
+    if part.as_ref().is_some_and(|part| !part.shares.is_whole()) {
+        return Err(format!("I10: the only reader is not given all: {part:?}"));
+    }
+    Ok(part)
 }
 
 fn acknowledge<S: Store, A: Availability>(
