@@ -60,9 +60,8 @@ class Cluster(contextlib.ExitStack):
     def stop_replicas(self):
         """SIGTERM to all at once; their exit statuses."""
         for replica in self.replicas:
-            if replica.is_running():
-                replica.signal(signal.SIGTERM)
-        return [replica.stop() if replica.is_running() else None for replica in self.replicas]
+            replica.signal(signal.SIGTERM)
+        return [replica.ended(within=40.0) for replica in self.replicas]
 
     def _start_redis(self, kind):
         if kind == "cluster":

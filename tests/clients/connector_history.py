@@ -90,7 +90,7 @@ class HistoryReader:
         self.external_ids = collections.defaultdict(set)  # external id -> tickets
         self.done = collections.Counter()
         self.failures = []
-        self._path = pathlib.Path(path)
+        self._path = path and pathlib.Path(path)
         self._read = 0
 
     def advance(self):
@@ -102,10 +102,10 @@ class HistoryReader:
         whole = text[: text.rfind(b"\n") + 1]
         self._read += len(whole)
         for line in whole.splitlines():
-            kind, *rest = json.loads(line)
-            self._apply(kind, rest)
+            self.take(*json.loads(line))
 
-    def _apply(self, kind, rest):
+    def take(self, kind, *rest):
+        """One line of the history."""
         if kind == "opened":
             self.checker.opened(*rest)
         elif kind == "welcome":

@@ -12,12 +12,12 @@ WEIGHTS = {"phone": 100, "chat": 20, "social": 20, "email": 10, "portal": 10}
 LIMITS = {"phone": 1, "chat": 4, "social": 4, "email": 5, "portal": 5}
 POOLS = {"phone": "live", "chat": "live", "social": "live", "email": "deferred", "portal": "deferred"}
 
-Row = collections.namedtuple("Row", "seq ticket ticket_seq kind connector channel side_connector body")
+Row = collections.namedtuple("Row", "seq ticket ticket_seq kind connector channel side_connector body at", defaults=[0])
 
 
 def rows_of(store, desk):
-    query = "SELECT seq, ticket, ticket_seq, kind, connector, channel, side_connector, body FROM event WHERE desk = ? ORDER BY seq"
-    for row in store.select(query, [desk]):
+    columns = ", ".join(Row._fields)
+    for row in store.select(f"SELECT {columns} FROM event WHERE desk = ? ORDER BY seq", [desk]):
         yield Row(**{**row, "body": json.loads(row["body"])})
 
 

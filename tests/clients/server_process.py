@@ -74,8 +74,13 @@ class ServerProcess:
         return self._end(signal.SIGTERM, within)
 
     def signal(self, number):
-        """Sends a signal that does not end it: SIGSTOP and SIGCONT."""
-        os.kill(self._process.pid, number)
+        """Sends a signal and does not wait for what it does."""
+        if self.is_running():
+            os.kill(self._process.pid, number)
+
+    def ended(self, within=15.0):
+        """Waits for an end that was asked for by a signal; the exit status, or None where it had to be killed."""
+        return self._end(None, within)
 
     def is_running(self):
         return self._process is not None and self._process.poll() is None
@@ -96,7 +101,7 @@ class ServerProcess:
         process, self._process = self._process, None
         if process is None:
             return None
-        if process.poll() is None:
+        if with_signal is not None and process.poll() is None:
             os.kill(process.pid, with_signal)
         try:
             return process.wait(timeout=within)
