@@ -25,6 +25,7 @@ import grpc
 import chaos_evidence
 import chaos_faults
 import chaos_report
+import doctored_histories
 import log_checker
 from backends import now_us
 from chaos_checker import INVARIANTS, Verdict
@@ -96,6 +97,7 @@ class Chaos:
             target = self.cluster.target()
             api = Api(target)
             prepare(api, options.agents)
+            self._say(f"the desk is there, with {options.agents} agents")
             self.in_flight = InFlight(self.folder / "in-flight")
             watched = threading.Event()
             watch = AckWatch(api, options, watched, self._ends_at, self.violations)
@@ -135,6 +137,7 @@ class Chaos:
         try:
             for process in clients:
                 process.ready()
+            self._say("everybody is at work")
             yield clients
         finally:
             for process in clients:
@@ -142,9 +145,7 @@ class Chaos:
 
     def _break_again_and_again(self):
         options, kinds = self.options, chaos_faults.kinds(self.options.redis)
-        names = chaos_faults.schedule(options.redis, options.faults, self._chance)
-        if options.only:
-            names = [self._chance.choice(options.only) for _ in names]
+        names = chaos_faults.schedule(options.only or kinds, options.faults, self._chance)
         # The rest of the time is for coming to rest, and for the checks.
         until = self._began + options.limit - max(30.0, options.limit * 0.2)
         time.sleep(3.0)
@@ -241,6 +242,8 @@ def main(arguments):
     if not options.server.exists():
         print(f"chaos: no server at {options.server}; build it with `cargo build --release`", file=sys.stderr)
         return 2
+    refused = doctored_histories.check_itself()
+    print(f"the checker refuses {refused} doctored histories")
     print(f"chaos: {options.faults} faults, Redis {options.redis}, --seed {options.seed}", flush=True)
     folder = tempfile.mkdtemp(prefix="handoff-chaos-")
     failed = None

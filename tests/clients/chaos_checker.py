@@ -144,6 +144,8 @@ class Verdict:
             pending = [offer for offer in leg.open.values() if not offer["accepted"]]
             if leg.waits_since is None and leg.agent is None and not pending:
                 self._add("I12", f"{ticket}.{n} is open, neither waiting, nor offered, nor held")
+            if leg.wraps_until is not None and self._faults.quiet(leg.wraps_until, last) > AT_WORST:
+                self._add("I12", f"{ticket}.{n} is wrapped up since {leg.wraps_until}")
             if pending and self._faults.quiet(max(offer["lapse_time"] for offer in pending), last) > AT_WORST:
                 self._add("I12", f"{ticket}.{n} is offered, and no offer has time left")
 

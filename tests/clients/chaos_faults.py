@@ -150,11 +150,11 @@ def kinds(redis):
     return {**EVERYWHERE, **(CLUSTERED if redis == "cluster" else ONE_SERVER)}
 
 
-def schedule(redis, count, chance):
+def schedule(kinds, count, chance):
     """`count` names, each kind as often as any other, in random order."""
     names = []
     while len(names) < count:
-        turn = sorted(kinds(redis))
+        turn = sorted(kinds)
         chance.shuffle(turn)
         names += turn
     return names[:count]

@@ -31,6 +31,7 @@ class Leg:
         self.prefer = body.get("prefer")
         self.prefer_until = FOR_EVER if body.get("prefer_until") is None else body["prefer_until"]
         self.pause_until = body.get("pause_until") or 0
+        self.wraps_until = None
         self.is_open = True
 
     def may_be_offered(self, agent, tier):
@@ -248,7 +249,8 @@ class PairReplay:
         leg.ver += 1
         if leg.agent != body["agent"]:
             self._violated("I3", f"seq {row.seq}: {body['agent']} ends a leg that {leg.agent} holds")
-        if body.get("wrap_up_expire_time") is None:
+        leg.wraps_until = body.get("wrap_up_expire_time")
+        if leg.wraps_until is None:
             self._over(row, leg)
 
     def _on_wrap_up_finished(self, row, body):
