@@ -21,6 +21,7 @@ def figures(verdict):
             "stranded": longest(pairs, began, until),
             "stranded_after": longest(pairs, healed, until),
         })  # fmt: skip
+    connectors = verdict.evidence["connectors"]
     late = [late.end - late.due for late in verdict.pairs.late if late.how == "ended"]
     outcomes = collections.Counter(outcome for _, _, outcome, _ in verdict.commands.asked)
     return {
@@ -35,7 +36,8 @@ def figures(verdict):
         "bookings": verdict.log.bookings,
         "deliveries": verdict.deliveries,
         "duplicates": verdict.duplicates,
-        "streams": {name: reader.checker.streams for name, reader in verdict.connectors.items()},
+        "streams": {name: sum(line[0] == "welcome" for line in lines) for name, lines in connectors.items()},
+        "streams_refused": {name: sum(line[0] == "ended" for line in lines) for name, lines in connectors.items()},
         "offers_ended_late": len(late),
         "latest_offer_end_seconds": max(late, default=0) / 1e6,
         "stranded_over_2_s": sum(pair.end - pair.start > 2_000_000 for pair in verdict.pairs.stranded),
@@ -80,5 +82,6 @@ def lines(found):
     yield "log entries / decisions / bookings", f"{found['log_entries']} / {found['decisions']} / {found['bookings']}"
     yield "decisions delivered / again", f"{found['deliveries']} / {found['duplicates']} ({rate:.2%})"
     yield "streams opened, by connector", ", ".join(f"{name} {count}" for name, count in found["streams"].items())
+    yield "broken, or refused", ", ".join(f"{name} {count}" for name, count in found["streams_refused"].items())
     yield "offers that ended late / the latest, s", f"{found['offers_ended_late']} / {found['latest_offer_end_seconds']:.2f}"
     yield "pairs stranded for more than 2 s", found["stranded_over_2_s"]

@@ -82,6 +82,7 @@ class ConnectorClient:
             except grpc.RpcError as error:
                 if error.code() not in RETRIABLE:
                     raise
+                self._history.write(["ended", describe(error)])
                 time.sleep(0.02 + 0.05 * self._random.random())
 
     def fail(self, what):

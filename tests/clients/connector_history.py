@@ -5,6 +5,7 @@ acknowledgement before it is sent, work before it is done. The successor of a ki
 the checker reads nothing else.
 
     ["opened", resume]                        a stream is asked for; null: from what the server has
+    ["ended", why]                            it did not, or broke
     ["welcome", generation, incarnation, acked_seq]
     ["got", seq, prev_seq, decision_id, ticket, ticket_seq, kind, external_id]
     ["ack", seq, count]
