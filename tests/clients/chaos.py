@@ -156,10 +156,21 @@ class Chaos:
             in_flight = self.burst()
             began = now_us()
             for hold in kinds[name](self, self._chance):
-                time.sleep(hold)
+                until += self._stand(hold)
             self.faults.append([name, began, now_us(), in_flight])
             self._say(f"{count}/{len(names)} {name}, {(now_us() - began) / 1e6:.1f} s, {in_flight} in flight")
             time.sleep(self._chance.uniform(*options.seconds_between))
+
+    def _stand(self, seconds):
+        """A machine that is itself suspended meanwhile shortens the run by nothing: answers for how long it was."""
+        began = time.monotonic()
+        time.sleep(seconds)
+        lost = time.monotonic() - began - seconds
+        if lost < 20:
+            return 0.0
+        self._say(f"the machine stood still for {lost:.0f} s")
+        self._ends_at += lost
+        return lost
 
     def _come_to_rest(self):
         """No new tickets; then agents work off what they can; then connectors get what is left for them."""
@@ -218,7 +229,7 @@ def parse(arguments):
     parser.add_argument("--redis", choices=REDIS, default="plain", help="(default: %(default)s)")
     parser.add_argument("--replicas", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--agents", type=int, default=200, help="agents at work (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=30.0, help="tickets per second beside bursts (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=20.0, help="tickets per second beside bursts (default: %(default)s)")
     parser.add_argument("--burst", type=int, default=240, help="commands at once before each fault (default: %(default)s)")
     parser.add_argument("--leave", type=float, default=0.4, help="share of tickets that are cancelled (default: %(default)s)")
     parser.add_argument("--handling", type=float, default=1.0, help="median seconds for a ticket (default: %(default)s)")
@@ -246,7 +257,7 @@ def main(arguments):
     print(f"the checker refuses {refused} doctored histories")
     print(f"chaos: {options.faults} faults, Redis {options.redis}, --seed {options.seed}", flush=True)
     folder = tempfile.mkdtemp(prefix="handoff-chaos-")
-    failed = None
+    failed = evidence = None
     try:
         chaos = Chaos(options, folder)
         evidence = chaos.run()
@@ -263,6 +274,7 @@ def main(arguments):
         raise
     finally:
         if options.keep or failed != 0:
+            chaos_evidence.save(evidence, pathlib.Path(folder) / "evidence.json")
             print(f"kept: {folder}; --seed {options.seed}", file=sys.stderr)
         else:
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 It takes orders as lines on its standard input and ends with its input.
 
-    burst N     customers: N requests at once, a third of them to two replicas at the same time under one request id
+    burst N     customers: N requests at once, most of them in pairs, to two replicas at the same time under one request id
     rest        customers: no new tickets from now on
     leave       agents go home in the middle of what they do
 """
@@ -49,15 +49,16 @@ class Customers:
             thread.start()
 
     def burst(self, count):
-        """A third becomes work at once; the rest are asked for later, so that agents do not drown in bursts."""
-        for _ in range(count // 3):
-            for later in (False, True):
-                request_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-                request = new_ticket(request_id, self._random.choice(CHANNELS))
-                request["ticket"] |= {"schedule_time": LATER} if later else {}
-                first, second = self._random.sample(self._replicas, 2) if later else (self._api, None)
-                for api in filter(None, (first, second)):
-                    self._bursts.submit(self._create, self._calls(api), request, later)
+        """A sixth becomes work at once; the rest is for later, so that agents do not drown in bursts, and asked for twice."""
+        for nth in range(count // 6 + count * 5 // 12):
+            request_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+            request = new_ticket(request_id, self._random.choice(CHANNELS))
+            if nth < count // 6:
+                self._bursts.submit(self._create, self._calls(self._api), request, True)
+            else:
+                request["ticket"]["schedule_time"] = LATER
+                for api in self._random.sample(self._replicas, min(2, len(self._replicas))):
+                    self._bursts.submit(self._create, self._calls(api), request, False)
 
     def rest(self):
         self._resting.set()
@@ -65,10 +66,10 @@ class Customers:
     def _calls(self, api):
         return PatientApi(Anywhere(api, self._api), self._random.random(), float("inf"), journal=self._journal)
 
-    def _create(self, calls, request, later):
+    def _create(self, calls, request, is_now):
         try:
             answer = calls.call("TicketService.CreateTicket", request)
-            if not later:
+            if is_now:
                 self._loaders[0].created.put(answer.name)
         except Exception as error:
             self._violations.add("calls", f"burst: {describe(error)}")
