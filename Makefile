@@ -54,7 +54,7 @@ phases:
 	$(call phase,tour,examples/tour.sh >/dev/null)
 	$(call phase,demo,target/release/handoff demo | tail -40)
 	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10 --client-kills 10)
-	$(call phase,chaos,$(PYTHON) tests/clients/chaos.py --faults 15 --limit 150)
+	$(call phase,chaos,$(PYTHON) tests/clients/chaos.py --faults 12 --agents 100 --seconds-between 0.3 1 --seed 1 --limit 150)
 	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
 
 # Each run begins elsewhere; a failure prints the command that repeats it.

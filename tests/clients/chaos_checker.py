@@ -4,6 +4,7 @@ The evidence is plain data, taken at rest, and nothing in it is the service's ow
 
     rows         the log, as `log_checker.Row`
     head         the number of its last entry, from the desk's head
+    epoch        how often the availability view was begun anew, from the same row
     agents       [agent, used_live, used_deferred] as stored
     tickets      {id: name} as stored
     acked        {connector: seq} as stored

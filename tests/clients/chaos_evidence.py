@@ -24,6 +24,7 @@ def collect(store, folder, journals, until, window, faults):
     return {
         "rows": rows,
         "head": head_of(store),
+        "epoch": next(store.select("SELECT epoch FROM desk_head WHERE desk = ?", [DESK_ID]))["epoch"],
         "agents": [list(row.values()) for row in agents],
         "tickets": {row["ticket"].replace("-", ""): row["name"] for row in tickets},
         "acked": {row["connector"]: row["acked"] for row in acked},

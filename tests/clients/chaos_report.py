@@ -40,6 +40,7 @@ def figures(verdict):
         "streams_refused": {name: sum(line[0] == "ended" for line in lines) for name, lines in connectors.items()},
         "offers_ended_late": len(late),
         "latest_offer_end_seconds": max(late, default=0) / 1e6,
+        "views_built": verdict.evidence.get("epoch"),
         "stranded_over_2_s": sum(pair.end - pair.start > 2_000_000 for pair in verdict.pairs.stranded),
     }
 
@@ -84,4 +85,5 @@ def lines(found):
     yield "streams opened, by connector", ", ".join(f"{name} {count}" for name, count in found["streams"].items())
     yield "broken, or refused", ", ".join(f"{name} {count}" for name, count in found["streams_refused"].items())
     yield "offers that ended late / the latest, s", f"{found['offers_ended_late']} / {found['latest_offer_end_seconds']:.2f}"
+    yield "availability views begun", found["views_built"]
     yield "pairs stranded for more than 2 s", found["stranded_over_2_s"]
