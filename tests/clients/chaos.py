@@ -35,6 +35,7 @@ from handoff_reflect import Api
 from journal import InFlight
 from kill_desk import CONNECTORS, prepare
 from open_work import OpenWork
+from sabotage import SABOTAGE
 from server_process import DEFAULT_SERVER, WITH_PARENT, wait_until
 from stores import PostgresStore
 from verdict import Violations, describe, report
@@ -76,6 +77,27 @@ class Clients:
         self._process.stdout.close()
 
 
+class Stopwatch(threading.Thread):
+    """Seconds since the start, without those in which the whole machine, or this process, was suspended."""
+
+    def __init__(self, stood_still):
+        super().__init__(name="stopwatch", daemon=True)
+        self._began, self._lost = time.monotonic(), 0.0
+        self._stood_still = stood_still
+
+    def now(self):
+        return time.monotonic() - self._began - self._lost
+
+    def run(self):
+        while True:
+            before = time.monotonic()
+            time.sleep(0.5)
+            gap = time.monotonic() - before
+            if gap > 10.0:
+                self._lost += gap
+                self._stood_still(gap)
+
+
 class Chaos:
     """One run: what takes part in it, and what was found."""
 
@@ -84,10 +106,12 @@ class Chaos:
         self.folder = pathlib.Path(folder)
         self.violations = Violations()
         self.faults = []  # [kind, began, healed, in flight]
+        self.interruptions = []
         self.until = 0
         self._chance = random.Random(f"{options.seed}/faults")
-        self._began = time.monotonic()
-        self._ends_at = self._began + options.limit
+        self._watch = Stopwatch(self._stood_still)
+        self._watch.start()
+        self._ends_at = options.limit
 
     def run(self):
         options = self.options
@@ -98,9 +122,11 @@ class Chaos:
             api = Api(target)
             prepare(api, options.agents)
             self._say(f"the desk is there, with {options.agents} agents")
+            if options.sabotage:
+                list(self.cluster.postgres.lines(SABOTAGE[options.sabotage][1]))
             self.in_flight = InFlight(self.folder / "in-flight")
             watched = threading.Event()
-            watch = AckWatch(api, options, watched, self._ends_at, self.violations)
+            watch = AckWatch(api, options, watched, float("inf"), self.violations)
             with ConnectorFleet(target, self.folder, options) as self.fleet, self._clients(target) as self.clients:
                 watch.start()
                 self._break_again_and_again()
@@ -147,30 +173,19 @@ class Chaos:
         options, kinds = self.options, chaos_faults.kinds(self.options.redis)
         names = chaos_faults.schedule(options.only or kinds, options.faults, self._chance)
         # The rest of the time is for coming to rest, and for the checks.
-        until = self._began + options.limit - max(30.0, options.limit * 0.2)
+        until = self._ends_at - max(30.0, self._ends_at * 0.2)
         time.sleep(3.0)
         for count, name in enumerate(names, 1):
-            if time.monotonic() >= until:
+            if self._watch.now() >= until:
                 self.violations.add("load", f"only {count - 1} of {len(names)} faults fitted into --limit {options.limit:g}")
                 return
             in_flight = self.burst()
             began = now_us()
             for hold in kinds[name](self, self._chance):
-                until += self._stand(hold)
+                time.sleep(hold)
             self.faults.append([name, began, now_us(), in_flight])
             self._say(f"{count}/{len(names)} {name}, {(now_us() - began) / 1e6:.1f} s, {in_flight} in flight")
             time.sleep(self._chance.uniform(*options.seconds_between))
-
-    def _stand(self, seconds):
-        """A machine that is itself suspended meanwhile shortens the run by nothing: answers for how long it was."""
-        began = time.monotonic()
-        time.sleep(seconds)
-        lost = time.monotonic() - began - seconds
-        if lost < 20:
-            return 0.0
-        self._say(f"the machine stood still for {lost:.0f} s")
-        self._ends_at += lost
-        return lost
 
     def _come_to_rest(self):
         """No new tickets; then agents work off what they can; then connectors get what is left for them."""
@@ -183,9 +198,9 @@ class Chaos:
 
     def _check_that_work_moves_on(self):
         """What is stuck must still be so, unchanged, after some seconds; given long enough to repair."""
-        until = min(time.monotonic() + 40.0, self._ends_at - 20.0)
+        until = min(self._watch.now() + 40.0, self._ends_at - 20.0)
         stuck = None
-        while stuck is None or (stuck and time.monotonic() < until):
+        while stuck is None or (stuck and self._watch.now() < until):
             now = OpenWork.read(self.store, chaos_evidence.DESK_ID).violations()
             stuck = now if stuck is None else {key: what for key, what in now.items() if key in stuck}
             time.sleep(2.0)
@@ -194,15 +209,15 @@ class Chaos:
 
     def _catch_up(self):
         self.until = chaos_evidence.head_of(self.store)
-        least, since, behind = None, time.monotonic(), {}
-        while time.monotonic() < self._ends_at - 5:
+        least, since, behind = None, self._watch.now(), {}
+        while self._watch.now() < self._ends_at:
             self.fleet.advance()
             behind = {member.name: self._behind(member) for member in self.fleet.members}
             if not any(behind.values()):
                 return
             if least is None or sum(behind.values()) < least:
-                least, since = sum(behind.values()), time.monotonic()
-            if time.monotonic() - since > 30:
+                least, since = sum(behind.values()), self._watch.now()
+            if self._watch.now() - since > 30:
                 break
             time.sleep(0.5)
         self.violations.add("I10", f"not caught up; decisions behind: {behind}")
@@ -215,10 +230,15 @@ class Chaos:
     def _evidence(self):
         journals = sorted(self.folder.glob("*.journal.jsonl"))
         window = self.options.window
-        return chaos_evidence.collect(self.store, self.folder, journals, self.until, window, self.faults)
+        return chaos_evidence.collect(self.store, self.folder, journals, self.until, window, self.faults, self.interruptions)
 
     def _say(self, what):
-        print(f"  {time.monotonic() - self._began:6.1f} s  {what}", file=sys.stderr, flush=True)
+        print(f"  {self._watch.now():6.1f} s  {what}", file=sys.stderr, flush=True)
+
+    def _stood_still(self, seconds):
+        """A fault of its own, that nobody meant: who waited meanwhile did so for no fault of the service."""
+        self.interruptions.append(["everything stood still", now_us() - int(seconds * 1e6), now_us(), 0])
+        self._say(f"everything stood still for {seconds:.0f} s")
 
 
 def parse(arguments):
@@ -239,6 +259,7 @@ def parse(arguments):
         "--seconds-between", type=float, nargs=2, default=(0.5, 2.0), metavar=("LOW", "HIGH"), help="between two faults"
     )
     parser.add_argument("--limit", type=float, default=180.0, help="seconds for the whole run (default: %(default)s)")
+    parser.add_argument("--sabotage", choices=SABOTAGE, help="break a promise in the store; passes if that is found")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here as well")
     parser.add_argument("--evidence", type=pathlib.Path, help="write all that is judged here")
     parser.add_argument("--keep", action="store_true", help="keep the data, the histories and the replicas' logs")
@@ -269,6 +290,8 @@ def main(arguments):
         if options.json:
             options.json.write_text(json.dumps(figures, indent=2) + "\n")
         failed = report(chaos_report.lines(figures), chaos.violations, INVARIANTS)
+        if options.sabotage:
+            failed = check_sabotage(options.sabotage, chaos.violations)
     except (grpc.RpcError, RuntimeError) as error:
         print(f"chaos: {describe(error)}", file=sys.stderr)
         raise
@@ -279,6 +302,14 @@ def main(arguments):
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return 1 if failed else 0
+
+
+def check_sabotage(name, violations):
+    """A sabotaged run fails where the sabotage is not found."""
+    invariant = SABOTAGE[name][0]
+    found = violations.of(invariant)
+    print(f"sabotage ({name}): {invariant} is {'found broken, as it must be' if found else 'NOT found broken'}")
+    return 0 if found else 1
 
 
 if __name__ == "__main__":

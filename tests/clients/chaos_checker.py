@@ -2,18 +2,19 @@
 
 The evidence is plain data, taken at rest, and nothing in it is the service's own count of anything:
 
-    rows         the log, as `log_checker.Row`
-    head         the number of its last entry, from the desk's head
-    epoch        how often the availability view was begun anew, from the same row
-    agents       [agent, used_live, used_deferred] as stored
-    tickets      {id: name} as stored
-    acked        {connector: seq} as stored
-    addressed    {connector: [[seq, ticket, ticket_seq, kind]]}, by SQL
-    connectors   {connector: the lines of its client's history}
-    commands     {process: the lines of its journal}
-    faults       [[kind, began, healed, in flight]] in microseconds
-    until        each connector had time to get everything up to this seq
-    window       unacknowledged decisions of a stream
+    rows           the log, as `log_checker.Row`
+    head           the number of its last entry, from the desk's head
+    epoch          how often the availability view was begun anew, from the same row
+    agents         [agent, used_live, used_deferred] as stored
+    tickets        {id: name} as stored
+    acked          {connector: seq} as stored
+    addressed      {connector: [[seq, ticket, ticket_seq, kind]]}, by SQL
+    connectors     {connector: the lines of its client's history}
+    commands       {process: the lines of its journal}
+    faults         [[kind, began, healed, in flight]] in microseconds
+    interruptions  likewise, when everything stood still
+    until          each connector had time to get everything up to this seq
+    window         unacknowledged decisions of a stream
 """
 
 import collections
@@ -80,7 +81,7 @@ class Verdict:
         self.duplicates = 0
         self.deliveries = 0
         self.commands = Commands(evidence["commands"])
-        self._faults = Faults(evidence["faults"])
+        self._faults = Faults([*evidence["faults"], *evidence.get("interruptions", [])])
         self._check_log()
         self._check_commands()
         self._check_connectors()

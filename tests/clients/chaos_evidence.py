@@ -11,7 +11,7 @@ DESK_ID = DESK.split("/")[1]
 UNCHECKED = ("record",)
 
 
-def collect(store, folder, journals, until, window, faults):
+def collect(store, folder, journals, until, window, faults, interruptions):
     """With the service at rest: nothing may change while it is read."""
     rows = []
     for row in log_checker.rows_of(store, DESK_ID):
@@ -34,6 +34,7 @@ def collect(store, folder, journals, until, window, faults):
         "connectors": {name: lines_of(folder / f"{name}.jsonl") for name in CONNECTORS},
         "commands": {path.stem: lines_of(path) for path in journals},
         "faults": faults,
+        "interruptions": interruptions,
         "until": until,
         "window": window,
     }
