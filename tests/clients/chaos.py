@@ -182,7 +182,7 @@ class Chaos:
             in_flight = self.burst()
             began = now_us()
             for hold in kinds[name](self, self._chance):
-                time.sleep(hold)
+                time.sleep(hold if options.hold is None else options.hold)
             self.faults.append([name, began, now_us(), in_flight])
             self._say(f"{count}/{len(names)} {name}, {(now_us() - began) / 1e6:.1f} s, {in_flight} in flight")
             time.sleep(self._chance.uniform(*options.seconds_between))
@@ -246,6 +246,7 @@ def parse(arguments):
     parser.add_argument("--server", type=pathlib.Path, default=DEFAULT_SERVER, help="the binary (default: %(default)s)")
     parser.add_argument("--faults", type=int, default=12, help="how many (default: %(default)s)")
     parser.add_argument("--only", nargs="*", default=[], metavar="KIND", help="only these kinds of faults")
+    parser.add_argument("--hold", type=float, help="seconds that each fault lasts (default: by its kind, at random)")
     parser.add_argument("--redis", choices=REDIS, default="plain", help="(default: %(default)s)")
     parser.add_argument("--replicas", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--agents", type=int, default=200, help="agents at work (default: %(default)s)")

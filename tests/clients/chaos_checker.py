@@ -77,6 +77,7 @@ class Verdict:
         self.found = []
         self.log = LogChecker().replay(self.rows)
         self.pairs = PairReplay().replay(self.rows)
+        self.pairs.stranded.sort(key=lambda pair: pair.end)
         self.connectors = {}
         self.duplicates = 0
         self.deliveries = 0
@@ -131,6 +132,8 @@ class Verdict:
 
     def _check_times(self):
         for pair in self.pairs.stranded:
+            if pair.end - pair.start <= AT_WORST:
+                continue
             quiet = self._faults.quiet(pair.start, pair.end)
             if quiet > AT_WORST:
                 self._add("I5", f"{pair.leg} waited beside {pair.agent} for {quiet / 1e6:.1f} s without a fault")

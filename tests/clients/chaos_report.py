@@ -9,11 +9,12 @@ def figures(verdict):
     offered = [row.at for row in verdict.rows if row.body["kind"] == "offered"]
     faults = verdict.evidence["faults"]
     end = verdict.rows[-1].at
+    ends = [pair.end for pair in verdict.pairs.stranded]
     by_kind = collections.defaultdict(list)
     for nth, (kind, began, healed, in_flight) in enumerate(faults):
         until = faults[nth + 1][1] if nth + 1 < len(faults) else end
         at = bisect.bisect_left(offered, healed)
-        pairs = [pair for pair in verdict.pairs.stranded if pair.end > began and pair.start < until]
+        pairs = overlapping(verdict.pairs.stranded, ends, began, until)
         by_kind[kind].append({
             "in_flight": in_flight,
             "lasted": healed - began,
@@ -43,6 +44,13 @@ def figures(verdict):
         "views_built": verdict.evidence.get("epoch"),
         "stranded_over_2_s": sum(pair.end - pair.start > 2_000_000 for pair in verdict.pairs.stranded),
     }
+
+
+def overlapping(pairs, ends, start, end):
+    """Of those, sorted by their ends, who were there at some time between."""
+    longest_of_all = max((pair.end - pair.start for pair in pairs), default=0)
+    candidates = pairs[bisect.bisect_right(ends, start) : bisect.bisect_right(ends, end + longest_of_all)]
+    return [pair for pair in candidates if pair.start < end]
 
 
 def longest(pairs, start, end):

@@ -34,7 +34,7 @@ SABOTAGE = {
         """
         UPDATE agent SET body = jsonb_set(jsonb_set(body::jsonb,
             '{profile,pools}', '{"live": 1000, "deferred": 1000}', true),
-            '{profile,channels}', '{"phone": {"max": 10}, "chat": {"max": 40}}', true)::text;
+            '{profile,channels}', coalesce(body::jsonb #> '{profile,channels}', '{}') || '{"phone": {"max": 10}}', true)::text;
         """,
     ),
     "generations repeated": (
@@ -42,7 +42,7 @@ SABOTAGE = {
         """
         CREATE FUNCTION repeat_generation() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            NEW.generation := least(NEW.generation, 2);
+            NEW.generation := least(NEW.generation, 1);
             RETURN NEW;
         END $$;
         CREATE TRIGGER repeat_generation BEFORE UPDATE ON subscription FOR EACH ROW EXECUTE FUNCTION repeat_generation();
