@@ -107,6 +107,7 @@ class Chaos:
         self.violations = Violations()
         self.faults = []  # [kind, began, healed, in flight]
         self.interruptions = []
+        self.refused_starts = 0
         self.until = 0
         self._chance = random.Random(f"{options.seed}/faults")
         self._watch = Stopwatch(self._stood_still)
@@ -149,6 +150,17 @@ class Chaos:
             most = max(most, self.in_flight.total())
             time.sleep(0.002)
         return most
+
+    def start(self, replica):
+        """As a supervisor does: again and again, for what it needs may not answer just now."""
+        for _ in range(30):
+            try:
+                return replica.start()
+            except RuntimeError as error:
+                self.refused_starts += 1
+                self._say(f"{replica.name} did not start: {str(error).splitlines()[-1]}")
+                time.sleep(1.0)
+        raise RuntimeError(f"{replica.name} does not start")
 
     @contextlib.contextmanager
     def _clients(self, target):
@@ -250,7 +262,7 @@ def parse(arguments):
     parser.add_argument("--redis", choices=REDIS, default="plain", help="(default: %(default)s)")
     parser.add_argument("--replicas", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--agents", type=int, default=200, help="agents at work (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=20.0, help="tickets per second beside bursts (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=8.0, help="tickets per second beside bursts (default: %(default)s)")
     parser.add_argument("--burst", type=int, default=240, help="commands at once before each fault (default: %(default)s)")
     parser.add_argument("--leave", type=float, default=0.4, help="share of tickets that are cancelled (default: %(default)s)")
     parser.add_argument("--handling", type=float, default=1.0, help="median seconds for a ticket (default: %(default)s)")
@@ -287,7 +299,7 @@ def main(arguments):
             chaos_evidence.save(evidence, options.evidence)
         verdict = Verdict(evidence)
         chaos.violations.add_all(verdict.found)
-        figures = chaos_report.figures(verdict)
+        figures = chaos_report.figures(verdict) | {"starts_refused": chaos.refused_starts}
         if options.json:
             options.json.write_text(json.dumps(figures, indent=2) + "\n")
         failed = report(chaos_report.lines(figures), chaos.violations, INVARIANTS)

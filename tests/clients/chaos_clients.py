@@ -49,11 +49,11 @@ class Customers:
             thread.start()
 
     def burst(self, count):
-        """A sixth becomes work at once; the rest is for later, so that agents do not drown in bursts, and asked for twice."""
-        for nth in range(count // 6 + count * 5 // 12):
+        """A tenth becomes work at once; the rest is for later, so that agents do not drown in bursts, and asked for twice."""
+        for nth in range(count // 10 + count * 9 // 20):
             request_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
             request = new_ticket(request_id, self._random.choice(CHANNELS))
-            if nth < count // 6:
+            if nth < count // 10:
                 self._bursts.submit(self._create, self._calls(self._api), request, True)
             else:
                 request["ticket"]["schedule_time"] = LATER

@@ -15,7 +15,7 @@ def replica_killed(what, chance):
     replica = chance.choice(what.cluster.replicas)
     replica.kill()
     yield chance.uniform(0, 1)
-    replica.start()
+    what.start(replica)
 
 
 def replica_paused(what, chance):
@@ -31,7 +31,7 @@ def replicas_rolled(what, chance):
         status = replica.stop(within=40.0)
         if status != 0:
             what.violations.add("calls", f"{replica.name} ended with {status} after SIGTERM")
-        replica.start()
+        what.start(replica)
         yield 0.5
 
 

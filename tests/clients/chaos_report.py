@@ -93,5 +93,5 @@ def lines(found):
     yield "streams opened, by connector", ", ".join(f"{name} {count}" for name, count in found["streams"].items())
     yield "broken, or refused", ", ".join(f"{name} {count}" for name, count in found["streams_refused"].items())
     yield "offers that ended late / the latest, s", f"{found['offers_ended_late']} / {found['latest_offer_end_seconds']:.2f}"
-    yield "availability views begun", found["views_built"]
+    yield "availability views begun / starts of replicas refused", f"{found['views_built']} / {found['starts_refused']}"
     yield "pairs stranded for more than 2 s", found["stranded_over_2_s"]
