@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test phases long lint fmt
+.PHONY: help demo test phases long chaos cluster lint fmt
 
 PYTHON := target/clients/venv/bin/python
 BUF := target/clients/buf/node_modules/.bin/buf
@@ -29,7 +29,7 @@ printf '%s\t%s\t%s\t%s\n' '$(1)' $$(($$(date +%s) - started)) $$status '$(2)' >>
 endef
 
 help: ## These lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A morning of a service desk in a minute, on the embedded store
 	cargo run $(CARGO_FLAGS) -- demo
@@ -54,6 +54,7 @@ phases:
 	$(call phase,tour,examples/tour.sh >/dev/null)
 	$(call phase,demo,target/release/handoff demo | tail -40)
 	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10 --client-kills 10)
+	$(call phase,chaos,$(PYTHON) tests/clients/chaos.py --faults 12 --agents 100 --seconds-between 0.3 1 --seed 1 --limit 150)
 	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
 
 # Each run begins elsewhere; a failure prints the command that repeats it.
@@ -63,6 +64,22 @@ LONG := HANDOFF_PURE_CASES=3000 HANDOFF_DIFFERENTIAL_STEPS=400000 HANDOFF_REDIS_
 long: ## The long modes of the pure, differential, race, simulation, oracle and model tests: hours
 	$(LONG) cargo test $(CARGO_FLAGS) --test all -- --nocapture --test-threads 1 \
 		pure::sequences differential:: end_to_end::races simulation:: oracles:: model::runs::larger
+
+FAULTS ?= 300
+REDIS ?= plain
+REPLICAS ?= 3
+LIMIT ?= 1800
+
+chaos: ## Breaks three replicas, PostgreSQL and Redis under load: FAULTS=300 REDIS=plain|aof|cluster REPLICAS=3 SEED=7 LIMIT=1800 JSON=FILE
+	scripts/prerequisites.sh
+	cargo build $(CARGO_FLAGS)
+	$(PYTHON) tests/clients/chaos.py --faults $(FAULTS) --redis $(REDIS) --replicas $(REPLICAS) --limit $(LIMIT) \
+		$(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
+cluster: ## PostgreSQL, Redis and three replicas from local binaries, to try things on: REPLICAS=3 REDIS=plain|aof|cluster
+	scripts/prerequisites.sh
+	cargo build $(CARGO_FLAGS)
+	$(PYTHON) tests/clients/cluster.py --replicas $(REPLICAS) --redis $(REDIS)
 
 lint: ## Formatting, clippy, rustdoc, buf and the house rules, without the other tests
 	scripts/prerequisites.sh

@@ -23,12 +23,12 @@ READY, BREAK = 1, 2
 class CrewAgent(threading.Thread):
     """One agent. What it did is in `done`, by method."""
 
-    def __init__(self, number, api, options, stop, give_up_at, violations):
+    def __init__(self, number, api, options, stop, give_up_at, violations, journal=None):
         super().__init__(name=f"agent-{number}", daemon=True)
         self.agent = agent_name(number)
         self.epoch = 0
         self.done = collections.Counter()
-        self.calls = PatientApi(api, f"{options.seed}/agent/{number}/calls", give_up_at, stop)
+        self.calls = PatientApi(api, f"{options.seed}/agent/{number}/calls", give_up_at, stop, journal)
         self._api = api
         self._random = random.Random(f"{options.seed}/agent/{number}")
         self._answers_by_phone = number % 3 == 0
@@ -198,13 +198,14 @@ class CrewAgent(threading.Thread):
 
 
 class AgentCrew:
-    """All agents, and one thread that keeps their sessions alive."""
+    """Agents (all, or those with these numbers), and one thread that keeps their sessions alive."""
 
-    def __init__(self, api, options, stop, give_up_at, violations):
+    def __init__(self, api, options, stop, give_up_at, violations, numbers=None, journal=None):
         self.agents = [
-            CrewAgent(number, api, options, stop, give_up_at, violations) for number in range(options.agents)
+            CrewAgent(number, api, options, stop, give_up_at, violations, journal)
+            for number in numbers or range(options.agents)
         ]
-        self._calls = PatientApi(api, f"{options.seed}/heartbeats", give_up_at, stop)
+        self._calls = PatientApi(api, f"{options.seed}/heartbeats", give_up_at, stop, journal)
         self._beats = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
         self._stop_asked = stop
         self._violations = violations

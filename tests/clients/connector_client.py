@@ -23,6 +23,10 @@ from subscription import Subscription
 from verdict import describe
 
 
+# A slow answer to one customer's call must not keep the next one waiting.
+HANDS = 8
+
+
 def work_of(name):
     """What a connector does about a decision: a method and its request, or None. The same for the same decision."""
 
@@ -75,13 +79,15 @@ class ConnectorClient:
         self._learn([f"DecisionService.{name}" for name in methods[0]] + [f"OfferService.{name}" for name in methods[1]])
         for seq, (method, fields) in sorted(self._history.to_do.items()):
             self._work.put((seq, method, fields))
-        threading.Thread(target=self._carry_out, daemon=True).start()
+        for _ in range(HANDS):
+            threading.Thread(target=self._carry_out, daemon=True).start()
         while True:
             try:
                 self._subscribe_once()
             except grpc.RpcError as error:
                 if error.code() not in RETRIABLE:
                     raise
+                self._history.write(["ended", describe(error)])
                 time.sleep(0.02 + 0.05 * self._random.random())
 
     def fail(self, what):

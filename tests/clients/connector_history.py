@@ -5,6 +5,7 @@ acknowledgement before it is sent, work before it is done. The successor of a ki
 the checker reads nothing else.
 
     ["opened", resume]                        a stream is asked for; null: from what the server has
+    ["ended", why]                            it did not, or broke
     ["welcome", generation, incarnation, acked_seq]
     ["got", seq, prev_seq, decision_id, ticket, ticket_seq, kind, external_id]
     ["ack", seq, count]
@@ -90,7 +91,7 @@ class HistoryReader:
         self.external_ids = collections.defaultdict(set)  # external id -> tickets
         self.done = collections.Counter()
         self.failures = []
-        self._path = pathlib.Path(path)
+        self._path = path and pathlib.Path(path)
         self._read = 0
 
     def advance(self):
@@ -102,10 +103,10 @@ class HistoryReader:
         whole = text[: text.rfind(b"\n") + 1]
         self._read += len(whole)
         for line in whole.splitlines():
-            kind, *rest = json.loads(line)
-            self._apply(kind, rest)
+            self.take(*json.loads(line))
 
-    def _apply(self, kind, rest):
+    def take(self, kind, *rest):
+        """One line of the history."""
         if kind == "opened":
             self.checker.opened(*rest)
         elif kind == "welcome":

@@ -15,6 +15,10 @@ CHANNEL_OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 250),
     ("grpc.enable_retries", 0),
+    # A target may name several replicas, `ipv4:HOST:PORT,HOST:PORT`: each call goes to the next one that can be reached.
+    ("grpc.lb_policy_name", "round_robin"),
+    # By default the whole target, of which a list is no valid authority.
+    ("grpc.default_authority", "localhost"),
 ]
 
 

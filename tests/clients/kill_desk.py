@@ -1,5 +1,7 @@
 """The desk that is played on: its policy, its connectors, its agents."""
 
+import concurrent.futures
+
 DESK = "desks/kill-loop"
 CHANNELS = ["CHANNEL_PHONE", "CHANNEL_CHAT", "CHANNEL_SOCIAL", "CHANNEL_EMAIL", "CHANNEL_PORTAL"]
 ADAPTER = f"{DESK}/connectors/adapter"
@@ -81,10 +83,13 @@ def prepare(api, agents):
     for name, settings in CONNECTORS.items():
         create = {"parent": DESK, "connector_id": name, "connector": settings}
         api.call("DecisionService.CreateConnector", create)
-    for number in range(agents):
-        create = {"parent": DESK, "agent_id": f"agent-{number}", "agent": profile(number)}
-        api.call("AgentService.CreateAgent", create)
-    api.learn(*METHODS)
+    api.learn("AgentService.CreateAgent", *METHODS)
+    with concurrent.futures.ThreadPoolExecutor(16) as callers:
+        list(callers.map(lambda number: api.call("AgentService.CreateAgent", agent(number)), range(agents)))
+
+
+def agent(number):
+    return {"parent": DESK, "agent_id": f"agent-{number}", "agent": profile(number)}
 
 
 def profile(number):

@@ -10,7 +10,6 @@ have got, row for row, what SQL says was addressed to it; no agent was ever book
 
 import argparse
 import collections
-import contextlib
 import pathlib
 import random
 import shutil
@@ -32,6 +31,7 @@ from handoff_reflect import Api
 from kill_desk import CONNECTORS, DESK, prepare
 from open_work import OpenWork
 from server_process import DEFAULT_SERVER, ServerProcess
+from stores import SqliteStore
 from ticket_traffic import Leavers, Loader
 from verdict import Violations, describe, report
 
@@ -148,22 +148,22 @@ class KillLoop:
     def _behind(self, member):
         """How many decisions for this connector it has not acknowledged."""
         settings, acked = CONNECTORS[member.name], member.history.checker.acked
-        with contextlib.closing(log_checker.open_store(self.store)) as store:
+        with SqliteStore(self.store) as store:
             due = log_checker.addressed(store, DESK_ID, member.name, settings, after=acked)
         return sum(row[0] <= self.caught_up_to for row in due)
 
     def _head(self):
-        with contextlib.closing(log_checker.open_store(self.store)) as store:
-            return store.execute("SELECT head FROM desk_head WHERE desk = ?", [DESK_ID]).fetchone()[0]
+        with SqliteStore(self.store) as store:
+            return head_of(store)
 
     def _check_that_work_moves_on(self, api):
         """Without kills, while agents and connectors work on. Called under load, and again without new tickets."""
         time.sleep(1.0)
-        snapshot = OpenWork.read(self.store, DESK_ID)
+        snapshot = self._open_work()
         stuck = snapshot.violations()
         for _ in range(4):
             time.sleep(1.0)
-            snapshot = OpenWork.read(self.store, DESK_ID)
+            snapshot = self._open_work()
             stuck = {key: what for key, what in snapshot.violations().items() if key in stuck}
         for (about, *_), what in sorted(stuck.items(), key=str)[:20]:
             ticket = f"{DESK}/tickets/{dashed(about.split('.')[0])}"
@@ -171,6 +171,10 @@ class KillLoop:
             self.violations.add("open work", f"for 4 s, {what} {dict(waiting.exclusion_counts) or ''}")
         states = collections.Counter(leg["state"] for leg in snapshot.legs)
         self.open_legs.append(", ".join(f"{state} {count}" for state, count in sorted(states.items())) or "none")
+
+    def _open_work(self):
+        with SqliteStore(self.store) as store:
+            return OpenWork.read(store, DESK_ID)
 
     def _check_tickets(self, api):
         """Asks for each acknowledged ticket by its name, and for all by the list."""
@@ -200,13 +204,16 @@ class KillLoop:
 
     def _check_store(self, fleet, watch):
         """With the server gone: the file alone, against what the clients wrote down."""
-        store = log_checker.open_store(self.store)
-        self.log = log_checker.LogChecker().replay(log_checker.rows_of(store, DESK_ID))
-        query = "SELECT agent, used_live, used_deferred FROM agent WHERE desk = ?"
-        self.log.compare_agents(tuple(row) for row in store.execute(query, [DESK_ID]))
-        if self._head() != self.log.seq:
-            self.violations.add("log", f"the head is {self._head()}, the last row {self.log.seq}")
-        self.violations.add_all(self.log.violations)
+        with SqliteStore(self.store) as store:
+            self.log = log_checker.LogChecker().replay(log_checker.rows_of(store, DESK_ID))
+            query = "SELECT agent, used_live, used_deferred FROM agent WHERE desk = ?"
+            self.log.compare_agents(tuple(row.values()) for row in store.select(query, [DESK_ID]))
+            if head_of(store) != self.log.seq:
+                self.violations.add("log", f"the head is {head_of(store)}, the last row {self.log.seq}")
+            self.violations.add_all(self.log.violations)
+            self._check_connectors(store, fleet, watch)
+
+    def _check_connectors(self, store, fleet, watch):
         for member in fleet.members:
             history, name = member.history, member.name
             # What was decided in the very end, between the last look and the server's stop, may have found no reader.
@@ -220,9 +227,8 @@ class KillLoop:
                 if len(tickets) > 1:
                     self.violations.add("idempotence", f"request {external_id} made {sorted(tickets)}")
             query = "SELECT acked FROM subscription WHERE desk = ? AND connector = ?"
-            (acked,) = store.execute(query, [DESK_ID, name]).fetchone() or (0,)
+            acked = next((row["acked"] for row in store.select(query, [DESK_ID, name])), 0)
             self.violations.add_all(check_ack_watch(name, watch.seen[name][0], acked, history.checker.acked))
-        store.close()
 
     def _tabulate(self, loaders, leavers, crew, fleet, watch):
         done, tally = crew.done(), [member.history for member in fleet.members]
@@ -256,6 +262,10 @@ class KillLoop:
 
     def _left(self, at_most):
         return max(1.0, min(at_most, self._ends_at - time.monotonic()))
+
+
+def head_of(store):
+    return next(store.select("SELECT head FROM desk_head WHERE desk = ?", [DESK_ID]))["head"]
 
 
 def per_member(fleet, figure):

@@ -1,49 +1,42 @@
 """What the log says, replayed: dense numbers, bookings within capacity, and to whom each decision was addressed.
 
-It reads the rows of the store with Python's own sqlite3 and none of the server's code. Run as a program it checks itself:
-one good log passes, and spoilt in one place at a time it is refused.
+It reads the rows of a store of `stores.py` and runs none of the server's code. Run as a program it checks itself: one good log
+passes, and spoilt in one place at a time it is refused.
 """
 
 import collections
 import json
-import sqlite3
 import sys
 
 WEIGHTS = {"phone": 100, "chat": 20, "social": 20, "email": 10, "portal": 10}
 LIMITS = {"phone": 1, "chat": 4, "social": 4, "email": 5, "portal": 5}
 POOLS = {"phone": "live", "chat": "live", "social": "live", "email": "deferred", "portal": "deferred"}
 
-Row = collections.namedtuple("Row", "seq ticket ticket_seq kind connector channel side_connector body")
-
-
-def open_store(path):
-    store = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    store.row_factory = sqlite3.Row
-    return store
+Row = collections.namedtuple("Row", "seq ticket ticket_seq kind connector channel side_connector body at", defaults=[0])
 
 
 def rows_of(store, desk):
-    query = "SELECT seq, ticket, ticket_seq, kind, connector, channel, side_connector, body FROM event WHERE desk = ? ORDER BY seq"
-    for row in store.execute(query, [desk]):
-        yield Row(*row[:-1], json.loads(row["body"]))
+    columns = ", ".join(Row._fields)
+    for row in store.select(f"SELECT {columns} FROM event WHERE desk = ? ORDER BY seq", [desk]):
+        yield Row(**{**row, "body": json.loads(row["body"])})
 
 
 def addressed(store, desk, connector, settings, after=0):
     """The decisions for a connector with these settings of CreateConnector: (seq, ticket's name, ticket_seq, kind)."""
     query = """
-        SELECT e.seq, 'desks/' || e.desk || '/tickets/' || t.name, e.ticket_seq, e.kind
+        SELECT e.seq, 'desks/' || e.desk || '/tickets/' || t.name AS ticket, e.ticket_seq, e.kind
         FROM event AS e JOIN ticket AS t ON t.tenant = e.tenant AND t.desk = e.desk AND t.ticket = e.ticket
-        WHERE e.desk = :desk AND e.kind IS NOT NULL AND e.seq > :after
-          AND (:own = 0 OR e.connector = :connector OR e.side_connector = :connector)
-          AND (:channels = '[]' OR e.channel IN (SELECT value FROM json_each(:channels)))
-          AND (:kinds = '[]' OR e.kind IN (SELECT value FROM json_each(:kinds)))
-        ORDER BY e.seq"""
-    channels = [channel.removeprefix("CHANNEL_").lower() for channel in settings.get("channels", [])]
-    kinds = [kind.removeprefix("DECISION_KIND_").lower() for kind in settings.get("kinds", [])]
-    own = settings.get("reach", "CONNECTOR_REACH_OWN") == "CONNECTOR_REACH_OWN"
-    values = {"desk": desk, "connector": connector, "own": own, "after": after}
-    values |= {"channels": json.dumps(channels), "kinds": json.dumps(kinds)}
-    return [tuple(row) for row in store.execute(query, values)]
+        WHERE e.desk = ? AND e.kind IS NOT NULL AND e.seq > ?"""
+    values = [desk, after]
+    if settings.get("reach", "CONNECTOR_REACH_OWN") == "CONNECTOR_REACH_OWN":
+        query += " AND (e.connector = ? OR e.side_connector = ?)"
+        values += [connector, connector]
+    chosen = {"channel": settings.get("channels", []), "kind": settings.get("kinds", [])}
+    for column, names in chosen.items():
+        if names:
+            query += f" AND e.{column} IN ({', '.join('?' * len(names))})"
+            values += [name.removeprefix("CHANNEL_").removeprefix("DECISION_KIND_").lower() for name in names]
+    return [tuple(row.values()) for row in store.select(query + " ORDER BY e.seq", values)]
 
 
 def compare(connector, expected, got):

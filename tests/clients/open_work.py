@@ -9,7 +9,7 @@ import json
 import sys
 import time
 
-from log_checker import LIMITS, POOLS, WEIGHTS, open_store
+from log_checker import LIMITS, POOLS, WEIGHTS
 
 # How late the server may be at a deadline: it looks every 200 ms, and the machine may be busy.
 LATE = 1_000_000
@@ -26,34 +26,29 @@ class OpenWork:
         self.now = now
 
     @classmethod
-    def read(cls, path, desk):
-        store = open_store(path)
-        try:
-            store.execute("BEGIN")
-            now = int(time.time() * 1_000_000)
-            offers = {}
-            for row in store.execute("SELECT ticket, leg, body FROM offer WHERE desk = ? AND open = 1", [desk]):
-                offers.setdefault((row["ticket"], row["leg"]), []).append(json.loads(row["body"]))
-            query = "SELECT ticket, leg, body, order_key FROM leg WHERE desk = ? AND open = 1"
-            legs = [
-                {
-                    **json.loads(row["body"]),
-                    "ticket": row["ticket"],
-                    "order_key": row["order_key"],
-                    "offers": offers.get((row["ticket"], row["leg"]), []),
-                }
-                for row in store.execute(query, [desk])
-            ]
-            query = "SELECT ticket, state, channel, body, next_due_at FROM ticket WHERE desk = ? AND stage = 2"
-            tickets = {
-                row["ticket"]: {"channel": row["channel"], "state": row["state"], "due": row["next_due_at"]}
-                for row in store.execute(query, [desk])
+    def read(cls, store, desk):
+        now = int(time.time() * 1_000_000)
+        offers = {}
+        for row in store.select("SELECT ticket, leg, body FROM offer WHERE desk = ? AND open", [desk]):
+            offers.setdefault((row["ticket"], row["leg"]), []).append(json.loads(row["body"]))
+        query = "SELECT ticket, leg, body, order_key FROM leg WHERE desk = ? AND open"
+        legs = [
+            {
+                **json.loads(row["body"]),
+                "ticket": row["ticket"],
+                "order_key": row["order_key"],
+                "offers": offers.get((row["ticket"], row["leg"]), []),
             }
-            query = "SELECT body FROM agent WHERE desk = ? AND deleted = 0"
-            agents = [json.loads(row["body"]) for row in store.execute(query, [desk])]
-            return cls(tickets, legs, agents, now)
-        finally:
-            store.close()
+            for row in store.select(query, [desk])
+        ]
+        query = "SELECT ticket, state, channel, next_due_at FROM ticket WHERE desk = ? AND stage = 2"
+        tickets = {
+            row["ticket"]: {"channel": row["channel"], "state": row["state"], "due": row["next_due_at"]}
+            for row in store.select(query, [desk])
+        }
+        query = "SELECT body FROM agent WHERE desk = ? AND NOT deleted"
+        agents = [json.loads(row["body"]) for row in store.select(query, [desk])]
+        return cls(tickets, legs, agents, now)
 
     def violations(self):
         """What does not move on, as {what it is about, with its version: what is wrong}.

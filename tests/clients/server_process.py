@@ -14,15 +14,24 @@ DEFAULT_SERVER = REPOSITORY / "target" / "release" / "handoff"
 READY = re.compile(r"grpc[= ]+(127\.0\.0\.1:\d+)")
 
 
-class ServerProcess:
-    """One data directory and, over its restarts, one address. What the server prints goes to `server.log` beside the data."""
+# Whoever started a process may be killed: the process then goes as well. It is the end of the starting *thread* that counts.
+WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 
-    def __init__(self, binary, folder, ready_within=20.0):
+
+class ServerProcess:
+    """One store and, over its restarts, one address. What the server prints goes to `NAME.log` in the folder.
+
+    `flags`: where its store is; by default a data directory in the folder.
+    """
+
+    def __init__(self, binary, folder, ready_within=20.0, flags=None, name="server"):
         self.binary = pathlib.Path(binary).resolve()
         self.folder = pathlib.Path(folder)
-        self.log_path = self.folder / "server.log"
+        self.name = name
+        self.log_path = self.folder / f"{name}.log"
         self.address = "127.0.0.1:0"
         self.ready_within = ready_within
+        self._flags = ["--data-dir", self.folder / "data"] if flags is None else flags
         self._process = None
 
     def __enter__(self):
@@ -34,7 +43,7 @@ class ServerProcess:
 
     def start(self):
         """Starts it and waits until it says where it listens."""
-        command = [self.binary, "serve", "--grpc-addr", self.address, "--data-dir", self.folder / "data"]
+        command = [*WITH_PARENT, self.binary, "serve", "--grpc-addr", self.address, *self._flags]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(part) for part in command],
@@ -64,6 +73,15 @@ class ServerProcess:
         """SIGTERM; returns the exit status, or None where it had to be killed."""
         return self._end(signal.SIGTERM, within)
 
+    def signal(self, number):
+        """Sends a signal and does not wait for what it does."""
+        if self.is_running():
+            os.kill(self._process.pid, number)
+
+    def ended(self, within=15.0):
+        """Waits for an end that was asked for by a signal; the exit status, or None where it had to be killed."""
+        return self._end(None, within)
+
     def is_running(self):
         return self._process is not None and self._process.poll() is None
 
@@ -83,7 +101,7 @@ class ServerProcess:
         process, self._process = self._process, None
         if process is None:
             return None
-        if process.poll() is None:
+        if with_signal is not None and process.poll() is None:
             os.kill(process.pid, with_signal)
         try:
             return process.wait(timeout=within)

@@ -11,15 +11,21 @@ from patient_api import PatientApi
 from verdict import describe
 
 
+def new_ticket(request_id, channel):
+    """A request whose ticket can be told by its request id."""
+    ticket = {"channel": channel, "external_id": request_id, "subject": f"Question {request_id[:8]}"}
+    return {"parent": DESK, "connector": ADAPTER, "instance": "adapter-0", "request_id": request_id, "ticket": ticket}
+
+
 class Loader(threading.Thread):
     """Creates tickets one after another until told to stop; a request once begun is repeated until it is answered."""
 
-    def __init__(self, number, api, options, stop, give_up_at, violations):
+    def __init__(self, number, api, options, stop, give_up_at, violations, journal=None):
         super().__init__(name=f"loader-{number}", daemon=True)
         self.acknowledged = {}  # request_id -> ticket name
         self.created = queue.SimpleQueue()  # names, for whoever goes on with them
         self.repeated_on_purpose = 0
-        self.calls = PatientApi(api, f"{options.seed}/loader/{number}/calls", give_up_at)
+        self.calls = PatientApi(api, f"{options.seed}/loader/{number}/calls", give_up_at, journal=journal)
         self._random = random.Random(f"{options.seed}/loader/{number}")
         self._seconds_per_ticket = options.loaders / options.rate
         self._stop_asked = stop
@@ -37,17 +43,7 @@ class Loader(threading.Thread):
 
     def create_one(self):
         request_id = self.calls.request_id()
-        request = {
-            "parent": DESK,
-            "connector": ADAPTER,
-            "instance": "adapter-0",
-            "request_id": request_id,
-            "ticket": {
-                "channel": self._random.choice(CHANNELS),
-                "external_id": request_id,
-                "subject": f"Question {request_id[:8]}",
-            },
-        }
+        request = new_ticket(request_id, self._random.choice(CHANNELS))
         name = self._create(request)
         if name is None:
             return
@@ -67,10 +63,10 @@ class Loader(threading.Thread):
 class Leavers(threading.Thread):
     """Customers who do not wait: a share of all tickets is cancelled, shortly after it was created or a while later."""
 
-    def __init__(self, loaders, api, options, stop, give_up_at, violations):
+    def __init__(self, loaders, api, options, stop, give_up_at, violations, journal=None):
         super().__init__(name="leavers", daemon=True)
         self.cancelled = 0
-        self.calls = PatientApi(api, f"{options.seed}/leavers/calls", give_up_at, stop)
+        self.calls = PatientApi(api, f"{options.seed}/leavers/calls", give_up_at, stop, journal)
         self._loaders = loaders
         self._share = options.leave
         self._random = random.Random(f"{options.seed}/leavers")
