@@ -140,6 +140,7 @@ impl<S: Store, A: Availability> Feed<S, A> {
     async fn wait(&mut self) -> Woken {
         let clock = self.reading.engine.clock().clone();
         let (hungry, generation) = (self.reading.subscription.room() > 0, self.reading.subscription.generation());
+        let due = self.reading.deadline();
         tokio::select! {
             biased;
             () = self.seat.moved(generation) => Woken::Otherwise,
@@ -147,7 +148,7 @@ impl<S: Store, A: Availability> Feed<S, A> {
             said = self.inbound.message(), if !self.deaf => Woken::Said(said),
             // The hub lives as long as the engine, so there is always a sender.
             _ = self.reading.head.changed(), if hungry => Woken::Otherwise,
-            () = clock.sleep_until(self.reading.deadline()) => Woken::Otherwise,
+            () = clock.sleep_until(due) => Woken::Otherwise,
         }
     }
 

@@ -94,12 +94,13 @@ impl<S: Store, A: Availability> Watch<S, A> {
                 self.take_on(items.last().map_or(0, |last| last.seq));
                 return Ok(Down::Decisions(pb::DecisionBatch { items }));
             }
+            let due = self.reading.deadline();
             tokio::select! {
                 biased;
                 () = self.shutdown.wait() => {}
                 // The hub lives as long as the engine, so there is always a sender.
                 _ = self.reading.head.changed() => {}
-                () = clock.sleep_until(self.reading.deadline()) => {}
+                () = clock.sleep_until(due) => {}
             }
         }
     }
