@@ -302,13 +302,13 @@ mod tests {
         let mut readers = Readers::default();
         open(&mut readers, "a", 0);
         open(&mut readers, "b", 0);
-        readers.ack(readers.instances["b"].generation, 5);
-        readers.instances.get_mut("a").expect("it reads").lease_until = at(90);
+        readers.ack(readers.instances["a"].generation, 5);
+        readers.instances.get_mut("b").expect("it reads").lease_until = at(90);
         readers.apply(&ReaderChange::Settle { now: at(9) });
-        assert!(readers.buckets.contains_key(&Bucket::Named(Arc::from("b"))), "they stand further on");
-        readers.ack(readers.instances["a"].generation, 6);
+        assert!(readers.buckets.contains_key(&Bucket::Named(Arc::from("a"))), "they stand further on");
+        readers.ack(readers.instances["b"].generation, 6);
         open(&mut readers, "c", 10);
-        assert!(!readers.buckets.contains_key(&Bucket::Named(Arc::from("b"))));
+        assert!(!readers.buckets.contains_key(&Bucket::Named(Arc::from("a"))));
     }
 
     proptest! {
