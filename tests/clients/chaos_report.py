@@ -4,23 +4,26 @@ import bisect
 import collections
 import statistics
 
+# Microseconds.
+JUST_BEFORE = 500_000
+
 
 def figures(verdict):
     offered = [row.at for row in verdict.rows if row.body["kind"] == "offered"]
     faults = verdict.evidence["faults"]
     end = verdict.rows[-1].at
-    ends = [pair.end for pair in verdict.pairs.stranded]
+    last_fault = faults[-1][2] if faults else end
+    pauses = [after - before for before, after in zip(offered, offered[1:]) if before < last_fault]
     by_kind = collections.defaultdict(list)
+    pairs = by_fault(verdict.pairs.stranded, [began for _, began, *_ in faults])
     for nth, (kind, began, healed, in_flight) in enumerate(faults):
-        until = faults[nth + 1][1] if nth + 1 < len(faults) else end
         at = bisect.bisect_left(offered, healed)
-        pairs = overlapping(verdict.pairs.stranded, ends, began, until)
         by_kind[kind].append({
             "in_flight": in_flight,
             "lasted": healed - began,
             "resumed": offered[at] - healed if at < len(offered) else None,
-            "stranded": longest(pairs, began, until),
-            "stranded_after": longest(pairs, healed, until),
+            "stranded": max((pair.end - pair.start for pair in pairs[nth]), default=0),
+            "stranded_after": max((pair.end - max(pair.start, healed) for pair in pairs[nth]), default=0),
         })  # fmt: skip
     connectors = verdict.evidence["connectors"]
     late = [late.end - late.due for late in verdict.pairs.late if late.how == "ended"]
@@ -42,19 +45,19 @@ def figures(verdict):
         "offers_ended_late": len(late),
         "latest_offer_end_seconds": max(late, default=0) / 1e6,
         "views_built": verdict.evidence.get("epoch"),
+        "longest_without_an_offer_seconds": max(pauses, default=0) / 1e6,
+        "longest_stranded_seconds": max((pair.end - pair.start for pair in verdict.pairs.stranded), default=0) / 1e6,
+        "stranded_over_30_s": sum(pair.end - pair.start > 30_000_000 for pair in verdict.pairs.stranded),
         "stranded_over_2_s": sum(pair.end - pair.start > 2_000_000 for pair in verdict.pairs.stranded),
     }
 
 
-def overlapping(pairs, ends, start, end):
-    """Of those, sorted by their ends, who were there at some time between."""
-    longest_of_all = max((pair.end - pair.start for pair in pairs), default=0)
-    candidates = pairs[bisect.bisect_right(ends, start) : bisect.bisect_right(ends, end + longest_of_all)]
-    return [pair for pair in candidates if pair.start < end]
-
-
-def longest(pairs, start, end):
-    return max((min(pair.end, end) - max(pair.start, start) for pair in pairs), default=0)
+def by_fault(pairs, began):
+    """Each pair under the last fault that had begun when it came to be; who waited just before it was made to wait by it."""
+    found = collections.defaultdict(list)
+    for pair in pairs:
+        found[bisect.bisect_right(began, pair.start + JUST_BEFORE) - 1].append(pair)
+    return found
 
 
 def summary(entries):
@@ -94,4 +97,6 @@ def lines(found):
     yield "broken, or refused", ", ".join(f"{name} {count}" for name, count in found["streams_refused"].items())
     yield "offers that ended late / the latest, s", f"{found['offers_ended_late']} / {found['latest_offer_end_seconds']:.2f}"
     yield "availability views begun / starts of replicas refused", f"{found['views_built']} / {found['starts_refused']}"
-    yield "pairs stranded for more than 2 s", found["stranded_over_2_s"]
+    yield "longest time without an offer, s", f"{found['longest_without_an_offer_seconds']:.1f}"
+    strands = f"{found['stranded_over_2_s']} / {found['stranded_over_30_s']} / {found['longest_stranded_seconds']:.1f}"
+    yield "pairs stranded over 2 s / over 30 s / the longest, s", strands
