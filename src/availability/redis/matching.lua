@@ -4,7 +4,8 @@
 -- Only legs that entered a line and agents who got more room are looked at. Both wait for their turn in one heap, an agent under the
 -- key of the best leg for that agent, so that nobody is served before a smaller key.
 
-local HELD_BACK, PORTION = 64, 32
+-- Nobody else is answered while a script runs: it makes so many reservations at the most.
+local HELD_BACK, PORTION, MOST_AT_ONCE = 64, 32, 256
 local now, reservation_time
 
 -- A hold: refused(16), then the reservation as it was answered: leg(34) ver(8) channel(1) trigger(1) ` ahead cursor expire`, `|` and
@@ -234,7 +235,13 @@ local function settle()
   end
   local heap = {}
   for key in pairs(arrived) do push(heap, key) end
-  return match(heap, math.huge, function(key) return arrived[key] and 'L' or 'F' end)
+  local made = match(heap, MOST_AT_ONCE, function(key) return arrived[key] and 'L' or 'F' end)
+  if #made == MOST_AT_ONCE then
+    -- The others are `rematch`'s, which is called again and again; nobody is served before them.
+    unmatched = cursor
+    call('HSET', META, 'unmatched', unmatched)
+  end
+  return made
 end
 
 -- The answer of a script that matched.

@@ -207,6 +207,26 @@ impl<A: Availability> Desk<A> {
         self.index.reserve(&self.key, 1, self.cursor, asks, NOW).await.expect("of this epoch")
     }
 
+    /// So many new legs come to wait at one entry of the log.
+    pub(super) async fn arrive(&mut self, count: u32) -> Vec<Reservation> {
+        let arriving = |_| {
+            self.legs += 1;
+            let waiting = self.waiting();
+            LegView { id: waiting.key.leg, ver: 1, place: Place::Waiting(waiting) }
+        };
+        let change = Change { legs: (0..count).map(arriving).collect(), ..Change::default() };
+        let (from, to) = (self.cursor, self.cursor + 1);
+        self.cursor = to;
+        match self.index.advance(&self.key, 1, from, to, change, NOW).await.expect("of this epoch") {
+            Advanced::Applied { reservations, .. } => reservations,
+            other => panic!("the only writer is never late: {other:?}"),
+        }
+    }
+
+    pub(super) async fn rematch(&mut self) -> (Vec<Reservation>, bool) {
+        self.index.rematch(&self.key, 1, NOW).await.expect("of this epoch")
+    }
+
     /// What was reserved is held, and then over.
     pub(super) async fn serve(&mut self, made: Reservation) {
         self.advance(LegView { id: made.leg, ver: 1, place: held_by(made.agents[0].0) }).await;

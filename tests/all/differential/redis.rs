@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use handoff::availability::Reservation;
 use handoff::availability::memory::MemoryIndex;
 use handoff::availability::redis::{Options, RedisIndex};
 use handoff::clock::Clock;
@@ -115,6 +116,24 @@ async fn of_very_many_held_back_both_name_the_same() {
         redis.serve(one).await;
     }
     assert_eq!(redis.reserve(70).await, memory.reserve(70).await);
+}
+
+/// A script keeps everybody else waiting, so it does not match all that a busy day lets come at once.
+#[tokio::test]
+async fn what_one_call_leaves_unmatched_the_next_matches_and_nobody_is_served_before() {
+    let server = Server::start(&[]);
+    let mut memory = Desk::new(MemoryIndex::default(), 320, 10).await;
+    let mut redis = Desk::new(connected(&server.url(), str::to_owned).await, 320, 10).await;
+    let expected = memory.arrive(300).await;
+    let mut made = redis.arrive(300).await;
+    assert_eq!(made.len(), 256);
+    assert_eq!(redis.reserve(1).await, vec![None], "somebody is free, and others were first");
+    let (rest, done) = redis.rematch().await;
+    assert!(done);
+    made.extend(rest);
+    let held = |made: &[Reservation]| made.iter().map(|one| (one.leg, one.agents.clone())).collect::<Vec<_>>();
+    assert_eq!(held(&made), held(&expected));
+    assert!(redis.reserve(1).await[0].is_some());
 }
 
 /// The script with its marks made into counters, and the names of the marks.
