@@ -20,7 +20,7 @@ mod scripts;
 mod url;
 
 pub use keys::PREFIX;
-pub use link::{ConnectError, Server};
+pub use link::ConnectError;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -76,7 +76,6 @@ impl Options {
 pub struct RedisIndex {
     options: Options,
     link: Link,
-    server: Server,
     scripts: Scripts,
     clock: Clock,
     /// Desks that this process was asked about: those that it sweeps.
@@ -86,10 +85,11 @@ pub struct RedisIndex {
 }
 
 impl RedisIndex {
-    /// Connects, and refuses a server that cannot hold an index.
+    /// Connects, and refuses a server that cannot hold an index. While nobody answers, nothing is found or kept; whoever answers later
+    /// is looked at in the same way, and not used if it is not good enough.
     ///
     /// # Errors
-    /// When the URL is none, nobody answers, the server is older than 7.0, or it may evict keys.
+    /// When the URL is none, the server refuses, is older than 7.0, or may evict keys.
     pub async fn connect(options: Options, clock: Clock) -> Result<RedisIndex, ConnectError> {
         RedisIndex::connect_edited(options, clock, str::to_owned).await
     }
@@ -105,14 +105,8 @@ impl RedisIndex {
         edit: impl Fn(&str) -> String,
     ) -> Result<RedisIndex, ConnectError> {
         let link = Link::connect(&options, &clock).await?;
-        let server = link.check().await?;
         let (scripts, desks, paused_until) = (Scripts::new(edit), Mutex::default(), Mutex::default());
-        Ok(RedisIndex { options, link, server, scripts, clock, desks, paused_until })
-    }
-
-    /// What is known of the server since the connection was made.
-    pub fn server(&self) -> &Server {
-        &self.server
+        Ok(RedisIndex { options, link, scripts, clock, desks, paused_until })
     }
 
     /// Runs a script over a desk's keys.

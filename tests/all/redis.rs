@@ -132,10 +132,22 @@ async fn a_redis_that_may_evict_is_refused_and_says_so() {
     assert!(matches!(&refused, ConnectError::Evicts { policy } if policy == "allkeys-lru"), "{refused}");
     assert!(refused.to_string().contains("noeviction"), "{refused}");
     server.say(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    let index = connected(patient(&server.url())).await;
-    assert!(!index.server().append_only);
-    server.say(&["CONFIG", "SET", "appendonly", "yes"]);
-    assert!(connected(patient(&server.url())).await.server().append_only);
+    connected(patient(&server.url())).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_answer_yet_is_used_when_it_does_unless_it_may_evict() {
+    let (mut good, mut bad) = (Server::start(&[]), Server::start(&["--maxmemory-policy", "allkeys-lru"]));
+    good.kill();
+    bad.kill();
+    let index = connected(patient(&good.url())).await;
+    let unfit = connected(patient(&bad.url())).await;
+    assert_eq!(advance(&index, 0, legs([1])).await, Err(Error::Away));
+    good.restart();
+    bad.restart();
+    open(&index).await;
+    assert!(reserve(&index, 1).await.expect("of this epoch")[0].is_some());
+    assert_eq!(advance(&unfit, 0, legs([1])).await, Err(Error::Away));
 }
 
 #[tokio::test]

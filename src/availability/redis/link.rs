@@ -11,8 +11,8 @@ use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{Client, Cmd, ConnectionInfo, RedisError, TlsCertificates, TlsMode, Value};
-use tokio::sync::Mutex;
+use redis::{Client, Cmd, ConnectionInfo, ErrorKind, RedisError, TlsCertificates, TlsMode, Value};
+use tokio::sync::{Mutex, OnceCell};
 
 use super::super::Error;
 use super::Options;
@@ -55,16 +55,19 @@ pub enum ConnectError {
     Evicts { policy: String },
 }
 
-/// What is known of a server, or of the one of a cluster that keeps least.
+/// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    pub version: String,
+struct Server {
+    version: String,
     /// Whether it writes an append-only file. Without one an emptied view is rebuilt from the store, which takes seconds.
-    pub append_only: bool,
+    append_only: bool,
 }
 
 pub(super) struct Link {
-    way: Way,
+    options: Options,
+    clock: Clock,
+    /// Made when somebody first asks and Redis answers.
+    way: OnceCell<Way>,
     /// Whether the last answer was none: said once, not with every call.
     away: AtomicBool,
 }
@@ -82,10 +85,47 @@ struct Named {
     config: ConnectionManagerConfig,
 }
 
+impl ConnectError {
+    /// Whether Redis may be good enough when it comes back.
+    fn may_pass(&self) -> bool {
+        match self {
+            ConnectError::Unreachable(error) => {
+                error.is_connection_refusal() || error.is_timeout() || error.is_connection_dropped()
+            }
+            ConnectError::Late(_) => true,
+            ConnectError::Url { .. }
+            | ConnectError::CaFile { .. }
+            | ConnectError::Unclear { .. }
+            | ConnectError::TooOld { .. }
+            | ConnectError::Evicts { .. } => false,
+        }
+    }
+}
+
 impl Link {
+    /// Refuses a server that cannot run the scripts, or that may lose what it was given. One that does not answer is tried again
+    /// with every call.
     pub(super) async fn connect(options: &Options, clock: &Clock) -> Result<Link, ConnectError> {
-        let address = url::parse(&options.url).map_err(|error| ConnectError::Url { why: error.to_string() })?;
-        let root_cert = match &options.ca_file {
+        let (options, clock) = (options.clone(), clock.clone());
+        let link = Link { options, clock, way: OnceCell::new(), away: AtomicBool::new(false) };
+        match link.way().await {
+            Ok(_) => {}
+            Err(error) if error.may_pass() => {
+                link.away(&error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(link)
+    }
+
+    async fn way(&self) -> Result<&Way, ConnectError> {
+        self.way.get_or_try_init(|| self.open()).await
+    }
+
+    async fn open(&self) -> Result<Way, ConnectError> {
+        let Options { url, ca_file, response_timeout, .. } = &self.options;
+        let address = url::parse(url).map_err(|error| ConnectError::Url { why: error.to_string() })?;
+        let root_cert = match ca_file {
             Some(path) => {
                 let read = std::fs::read(path);
                 Some(read.map_err(|source| ConnectError::CaFile { path: path.clone(), source })?)
@@ -95,37 +135,17 @@ impl Link {
         // Whoever was first has named the provider: there is one in this program.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let certificates = root_cert.map(|root_cert| TlsCertificates { client_tls: None, root_cert: Some(root_cert) });
-        let connecting = Way::connect(address, certificates, options.response_timeout);
-        let way = clock.real_timeout(CONNECT_TIMEOUT, connecting).await??;
-        Ok(Link { way, away: AtomicBool::new(false) })
-    }
-
-    /// Refuses a server that cannot run the scripts, or that may lose what it was given.
-    pub(super) async fn check(&self) -> Result<Server, ConnectError> {
-        let mut reports = Vec::new();
-        collect_texts(self.send(&redis::cmd("INFO")).await?, &mut reports);
-        let mut found: Option<Server> = None;
-        for report in reports.iter().filter(|text| text.contains("redis_version:")) {
-            let server = read_report(report)?;
-            let append_only = found.as_ref().is_none_or(|other| other.append_only) && server.append_only;
-            found = Some(Server { append_only, ..server });
-        }
-        let server = found.ok_or(ConnectError::Unclear { missing: "version" })?;
-        tracing::info!(redis.version = server.version, redis.append_only = server.append_only, "Redis answers");
-        Ok(server)
+        let connecting = Way::connect(address, certificates, *response_timeout);
+        let way = self.clock.real_timeout(CONNECT_TIMEOUT, connecting).await??;
+        way.check().await?;
+        Ok(way)
     }
 
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
-        match &self.way {
-            Way::Single(connection) => match send(connection.clone(), command).await {
-                Err(error) if error.is_connection_dropped() => send(connection.clone(), command).await,
-                answer => answer,
-            },
-            Way::Cluster(connection) => send(connection.clone(), command).await,
-            Way::Sentinel(named) => match send_named(named, command).await {
-                Err(error) if has_moved(&error) => send_named(named, command).await,
-                answer => answer,
-            },
+        match self.way().await {
+            Ok(way) => way.send(command).await,
+            Err(ConnectError::Unreachable(error)) => Err(error),
+            Err(error) => Err((ErrorKind::Io, "not connected", error.to_string()).into()),
         }
     }
 
@@ -150,6 +170,34 @@ impl Link {
 }
 
 impl Way {
+    async fn check(&self) -> Result<(), ConnectError> {
+        let mut reports = Vec::new();
+        collect_texts(self.send(&redis::cmd("INFO")).await?, &mut reports);
+        let reports: Vec<&String> = reports.iter().filter(|text| text.contains("redis_version:")).collect();
+        if reports.is_empty() {
+            return Err(ConnectError::Unclear { missing: "version" });
+        }
+        for report in reports {
+            let Server { version, append_only } = read_report(report)?;
+            tracing::info!(redis.version = version, redis.append_only = append_only, "Redis answers");
+        }
+        Ok(())
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        match self {
+            Way::Single(connection) => match send(connection.clone(), command).await {
+                Err(error) if error.is_connection_dropped() => send(connection.clone(), command).await,
+                answer => answer,
+            },
+            Way::Cluster(connection) => send(connection.clone(), command).await,
+            Way::Sentinel(named) => match send_named(named, command).await {
+                Err(error) if has_moved(&error) => send_named(named, command).await,
+                answer => answer,
+            },
+        }
+    }
+
     async fn connect(
         address: Address,
         certificates: Option<TlsCertificates>,

@@ -151,13 +151,7 @@ impl<A: Availability> Desk<A> {
             last_accept: Time(i64::from(scattered(number, 1 << 20))),
             deleted: false,
         });
-        let desk = Desk {
-            index,
-            key: DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("main").expect("valid") },
-            cursor: 0,
-            legs: 0,
-            open: VecDeque::new(),
-        };
+        let desk = Desk { index, key: desk_key(), cursor: 0, legs: 0, open: VecDeque::new() };
         let serves: Vec<Serves> = serves.collect();
         let pages = serves.chunks(4 * PAGE).map(|serves| Change { serves: serves.to_vec(), ..Change::default() });
         let mut pages: Vec<Change> = pages.collect();
@@ -262,6 +256,10 @@ impl<A: Availability> Desk<A> {
             views.extend(offers.map(|one| LegView { id: one.leg, ver: 2, place: held_by(one.agents[0].0) }));
         }
     }
+}
+
+pub(super) fn desk_key() -> DeskKey {
+    DeskKey { tenant: TenantId::embedded(), desk: DeskId::parse("main").expect("valid") }
 }
 
 fn held_by(agent: AgentNo) -> Place {

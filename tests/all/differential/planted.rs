@@ -38,7 +38,6 @@ const BUGS: &[(&str, &str, &str)] = &[
     ("held back as they were", "if not backs then return end", "do return end"),
     ("rooms are never left", "recount(room, -1)", ""),
     ("the first of a group for good", "firsts[group .. room] = nil\n", ""),
-    ("the first of one room will do", "if not horizon or less(last, horizon) then horizon = last end", ""),
     ("a lane served anew is not looked at", "    look_again(lane, group)\n", ""),
     (
         "a group retires from one side",

@@ -8,10 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use handoff::availability::Reservation;
 use handoff::availability::memory::MemoryIndex;
 use handoff::availability::redis::{Options, RedisIndex};
+use handoff::availability::{AgentView, Ask, Availability, Change, Reservation, Serves, Waiting};
 use handoff::clock::Clock;
+use handoff::domain::id::{AgentNo, GroupNo, LaneNo, LegId, TicketId};
+use handoff::domain::requirement::Channel;
+use handoff::domain::time::Time;
+use handoff::routing::lanes::Rank;
+use handoff::routing::order::OrderKey;
+use uuid::Uuid;
 
 use super::cost::Desk;
 use super::steps::Size;
@@ -96,6 +102,43 @@ async fn a_cluster_answers_as_the_others_do() {
     let index = connected(&cluster.url(), str::to_owned).await;
     let flush = || cluster.0.iter().for_each(|node| drop(node.say(&["FLUSHALL"])));
     compare(&index, flush, 4, 2_000).await;
+}
+
+/// Among the first free agents that are looked at, one room has nobody of the lane and another has somebody: the first room may have
+/// somebody better further back.
+#[tokio::test]
+async fn of_two_rooms_the_better_agent_is_chosen_however_far_back() {
+    let server = Server::start(&[]);
+    let index = connected(&server.url(), str::to_owned).await;
+    // Ten groups of one rank serve the lane; the eleventh does not, and has the agents who have waited longest.
+    let agent = |number: u32, group: u32, blocked: u8, last_accept: i64| AgentView {
+        number: AgentNo(number),
+        ver: 1,
+        group: GroupNo(group),
+        session: 1,
+        on_duty: true,
+        pools: [100, 100],
+        weights: Channel::ALL.map(Channel::default_weight),
+        maxima: [1; 5],
+        blocked,
+        last_accept: Time(last_accept),
+        deleted: false,
+    };
+    let mut agents: Vec<AgentView> = (0..40).map(|number| agent(number, 10, 0, i64::from(number))).collect();
+    agents.extend([agent(40, 3, 0, 40), agent(41, 4, Channel::Email.bit(), 99)]);
+    let serves = (0..10).map(|group| Serves { lane: LaneNo(0), group: GroupNo(group), rank: Rank::default() });
+    let page = Change { serves: serves.collect(), agents, ..Change::default() };
+    let (desk, now) = (super::cost::desk_key(), Time(1_000_000));
+    index.begin(&desk, 1, 1, now).await.expect("begins");
+    index.load(&desk, 1, 0, page, now).await.expect("loads");
+    index.flip(&desk, 1, 1, 0, 0).await.expect("flips");
+    index.rematch(&desk, 1, now).await.expect("rematches");
+    let leg = LegId { ticket: TicketId(Uuid::from_u128(1)), leg: 1 };
+    let key = OrderKey { band: 1, time: now, enqueue: now, leg };
+    let (want, excluded, prefer, connector) = (1, vec![], None, None);
+    let waiting = Waiting { lane: LaneNo(0), key, channel: Channel::Chat, want, excluded, prefer, connector };
+    let made = index.reserve(&desk, 1, 0, vec![Ask { leg, waiting }], now).await.expect("of this epoch");
+    assert_eq!(made[0].as_ref().map(|made| made.agents[0].0), Some(AgentNo(40)));
 }
 
 /// More agents are reserved at once than any reservation looks at, and no fewer are named for it.
