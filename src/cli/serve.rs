@@ -111,12 +111,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Serves, and answers probes from before it is ready to after it was asked to stop.
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let (phase, phases) = watch::channel(Phase::Starting);
-    let Some(addr) = settings.http_addr else { return run_service(settings, &phase).await };
+    // Boxed: it holds all that the service waits for.
+    let service = Box::pin(run_service(settings, &phase));
+    let Some(addr) = settings.http_addr else { return service.await };
     let (listener, bound) = listen(addr).await?;
     super::print(&format!("http {bound}\n"))?;
     tokio::select! {
         biased;
-        ended = run_service(settings, &phase) => ended,
+        ended = service => ended,
         failed = probes::serve(listener, phases) => failed.context("probes cannot be answered"),
     }
 }
