@@ -1,4 +1,4 @@
-# The service as a container: one static file and the system's authorities. Built with the profile `dist`, which takes its time.
+# The service as a container: one binary and the system's authorities. Built with the profile `dist`, which takes its time.
 
 FROM rust:1-bookworm AS build
 WORKDIR /handoff
@@ -8,7 +8,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     cargo build --profile dist --locked && cp target/dist/handoff /usr/local/bin/handoff
 
 FROM debian:bookworm-slim
-# For `rediss://` and PostgreSQL over TLS with a certificate of a public authority.
+# For `rediss://` with a certificate of a public authority.
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/handoff /usr/local/bin/handoff
 USER 65532:65532
