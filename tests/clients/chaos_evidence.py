@@ -20,7 +20,7 @@ def collect(store, folder, journals, until, window, faults, interruptions):
         rows.append(row._replace(ticket=row.ticket and row.ticket.replace("-", "")))
     agents = store.select("SELECT agent, used_live, used_deferred FROM agent WHERE desk = ?", [DESK_ID])
     tickets = store.select("SELECT ticket, name FROM ticket WHERE desk = ?", [DESK_ID])
-    acked = store.select("SELECT connector, acked FROM subscription WHERE desk = ?", [DESK_ID])
+    acked = store.select("SELECT connector, max(acked) AS acked FROM bucket WHERE desk = ? GROUP BY connector", [DESK_ID])
     return {
         "rows": rows,
         "head": head_of(store),

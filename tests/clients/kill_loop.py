@@ -226,7 +226,7 @@ class KillLoop:
             for external_id, tickets in history.external_ids.items():
                 if len(tickets) > 1:
                     self.violations.add("idempotence", f"request {external_id} made {sorted(tickets)}")
-            query = "SELECT acked FROM subscription WHERE desk = ? AND connector = ?"
+            query = "SELECT coalesce(min(acked), 0) AS acked FROM bucket WHERE desk = ? AND connector = ?"
             acked = next((row["acked"] for row in store.select(query, [DESK_ID, name])), 0)
             self.violations.add_all(check_ack_watch(name, watch.seen[name][0], acked, history.checker.acked))
 
