@@ -63,6 +63,9 @@ class Customers:
     def rest(self):
         self._resting.set()
 
+    def leave(self):
+        """Whoever has left already has nobody to send home."""
+
     def _calls(self, api):
         return PatientApi(Anywhere(api, self._api), self._random.random(), float("inf"), journal=self._journal)
 
