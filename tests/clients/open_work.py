@@ -80,6 +80,8 @@ class OpenWork:
                 continue
             if passed(leg.get("prefer_until"), self.now) is False or (leg.get("prefer") and not leg.get("prefer_until")):
                 continue
+            if leg["ticket"] not in self.tickets:
+                continue  # It closed between the two reads; if not, `_stuck` says so.
             channel = self.tickets[leg["ticket"]]["channel"]
             excluding = [entry for entry in leg.get("exclusions", []) if passed(entry.get("until"), self.now) is not True]
             excluded = {entry["agent"] for entry in excluding}
