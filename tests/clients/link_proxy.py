@@ -10,6 +10,7 @@ JSON lines on its standard input, answers each with a line, and ends with its in
 
 import asyncio
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -153,4 +154,6 @@ async def serve():
 
 
 if __name__ == "__main__":
+    # An interrupt from the terminal is for whoever started it, and who ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(serve())
