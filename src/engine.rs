@@ -21,7 +21,7 @@ mod turns;
 mod writer;
 
 pub use call::{Call, Dedup, Failure, Reply};
-pub use readers::Reader;
+pub use readers::{Failed, Reader};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -25,6 +25,14 @@ pub enum Bucket {
 }
 
 impl Bucket {
+    /// The one that a decision is in for this connector (`None`: a monitor), where every process has a bucket of its own. `None`:
+    /// it is no ticket's.
+    pub fn of(reader: Option<&ConnectorId>, entry: &Entry) -> Option<Bucket> {
+        let (ticket, route) = (entry.event.ticket?, entry.route.as_ref()?);
+        let own = route.instance.as_ref().filter(|_| reader == Some(&route.connector));
+        Some(own.map_or_else(|| Bucket::of_id(ticket), |name| Bucket::Named(name.clone())))
+    }
+
     /// The one by the ticket's id.
     pub fn of_id(ticket: TicketId) -> Bucket {
         let digit = ticket.0.as_bytes()[15] % SHARES;
@@ -61,23 +69,27 @@ pub struct Shares {
     pub floors: BTreeMap<Bucket, u64>,
     /// Processes with a bucket of their own, whoever has it; the others' tickets are in the rest.
     pub named: BTreeSet<Arc<str>>,
+    /// Tickets that are read apart from their bucket: after this entry, or not at all.
+    pub aside: BTreeMap<TicketId, Option<u64>>,
 }
 
 impl Shares {
     /// Whether a reader for this connector (`None`: a monitor) is sent the decision.
     pub fn hold(&self, reader: Option<&ConnectorId>, entry: &Entry) -> bool {
-        let (Some(ticket), Some(route)) = (entry.event.ticket, &entry.route) else { return false };
-        let bucket = match route.instance.as_ref().filter(|_| reader == Some(&route.connector)) {
-            Some(name) if self.named.contains(name) => Bucket::Named(name.clone()),
-            Some(_) => Bucket::Rest,
-            None => Bucket::of_id(ticket),
+        let Some(bucket) = Bucket::of(reader, entry) else { return false };
+        if let Some(aside) = entry.event.ticket.and_then(|ticket| self.aside.get(&ticket)) {
+            return aside.is_some_and(|after| entry.seq > after);
+        }
+        let bucket = match bucket {
+            Bucket::Named(name) if !self.named.contains(&name) => Bucket::Rest,
+            bucket => bucket,
         };
         self.floors.get(&bucket).is_some_and(|after| entry.seq > *after)
     }
 
     /// Where reading begins, if it has anything.
     pub fn first(&self) -> Option<u64> {
-        self.floors.values().min().copied()
+        self.floors.values().chain(self.aside.values().flatten()).min().copied()
     }
 
     /// Whether this is all of the connector's decisions after one entry.
@@ -87,7 +99,7 @@ impl Shares {
         let shares = (0..SHARES).all(|digit| self.floors.contains_key(&Bucket::Share(digit)));
         let named = self.named.iter().all(|name| self.floors.contains_key(&Bucket::Named(name.clone())));
         let even = floors.all(|floor| Some(floor) == first);
-        shares && named && even && self.floors.contains_key(&Bucket::Rest)
+        self.aside.is_empty() && shares && named && even && self.floors.contains_key(&Bucket::Rest)
     }
 }
 

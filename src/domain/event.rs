@@ -3,6 +3,7 @@
 //! An event carries all that its effect needs (deadlines included), so that folding a ticket's events from nothing gives its
 //! stored rows, whatever the policy says by then. Customer text rides along in memory (`content`), and is not logged.
 
+mod kind;
 mod named;
 mod payload;
 
@@ -292,6 +293,18 @@ pub enum Body {
         hops: u8,
         visits: Vec<Visit>,
     },
+    /// A connector did not take the decision `from`, tried `attempts` times: this ticket's decisions are kept back from it, that one
+    /// and all after it.
+    Quarantined {
+        connector: ConnectorId,
+        from: u64,
+        attempts: u32,
+        reason: Arc<str>,
+    },
+    /// They are sent to it again.
+    Released {
+        connector: ConnectorId,
+    },
     /// Its owner, and whoever watches, should know. Changes nothing.
     Notified {
         reason: NotificationReason,
@@ -313,65 +326,6 @@ pub enum Body {
     Cancelled {
         reason: CancelReason,
     },
-}
-
-impl Body {
-    /// The kind as connectors see it; `None` for what stays inside.
-    pub fn decision_kind(&self) -> Option<&'static str> {
-        match self {
-            Body::Created { leg: Some(_), .. } | Body::Queued { .. } => Some("queued"),
-            Body::Offered { .. } => Some("offered"),
-            Body::OfferEnded { .. } => Some("offer_revoked"),
-            Body::Accepted { confirm_expire_time: Some(_), .. } => Some("connect"),
-            Body::Accepted { confirm_expire_time: None, .. } | Body::Confirmed { .. } | Body::Placed { .. } => {
-                Some("assigned")
-            }
-            Body::ConnectFailed { .. } => Some("connect_failed"),
-            Body::HandlerLost { .. } => Some("handler_lost"),
-            Body::LegEnded { .. } => Some("leg_ended"),
-            Body::Infeasible { infeasibility: Some(_), .. } => Some("infeasible"),
-            Body::Updated { .. } => Some("updated"),
-            Body::Held { .. } => Some("held"),
-            Body::Resumed {} => Some("resumed"),
-            Body::Escalated { .. } => Some("escalated"),
-            Body::TransferStarted { .. } | Body::TransferMoved { .. } => Some("transfer"),
-            Body::Notified { .. } => Some("notification"),
-            Body::Resolved { .. } => Some("resolved"),
-            Body::Reopened { .. } => Some("reopened"),
-            Body::Closed {} => Some("closed"),
-            Body::Cancelled { .. } | Body::Tombstoned { .. } => Some("cancelled"),
-            Body::Created { leg: None, .. }
-            | Body::WrapUpFinished { .. }
-            | Body::LegCancelled { .. }
-            | Body::LegMoved { .. }
-            | Body::Visited { .. }
-            | Body::PreferenceEnded { .. }
-            | Body::ExclusionsEnded { .. }
-            | Body::PauseEnded { .. }
-            | Body::Infeasible { infeasibility: None, .. }
-            | Body::DeskCreated { .. }
-            | Body::DeskUpdated { .. }
-            | Body::LaneAdded { .. }
-            | Body::LaneRetired { .. }
-            | Body::GroupAdded { .. }
-            | Body::GroupRetired { .. }
-            | Body::ConnectorCreated { .. }
-            | Body::ConnectorUpdated { .. }
-            | Body::ConnectorDeleted { .. }
-            | Body::ConnectorAway { .. }
-            | Body::ConnectorBack { .. }
-            | Body::PolicyUpdated { .. }
-            | Body::AgentCreated { .. }
-            | Body::AgentUpdated { .. }
-            | Body::AgentDeleted { .. }
-            | Body::AgentDeclared { .. }
-            | Body::EndpointReported { .. }
-            | Body::SessionStarted { .. }
-            | Body::DeviceJoined { .. }
-            | Body::SessionEnded { .. }
-            | Body::GraceEnded { .. } => None,
-        }
-    }
 }
 
 /// An event with its place in the desk's log.

@@ -9,10 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bucket::{Bucket, SHARES, Shares};
+use super::id::TicketId;
 use super::time::{Span, Time};
 
 /// How long the buckets of an instance that left are kept for it.
 pub const HAND_OVER: Span = Span::from_secs(5);
+/// How often a decision is not taken before its ticket is put into quarantine.
+pub const MAX_ATTEMPTS: u32 = 5;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readers {
@@ -22,6 +25,7 @@ pub struct Readers {
     pub base: u64,
     pub instances: BTreeMap<Arc<str>, Instance>,
     pub buckets: BTreeMap<Bucket, Held>,
+    pub aside: BTreeMap<TicketId, Aside>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,22 @@ pub struct Held {
     pub generation: u64,
     /// The generation with which its holder got it.
     pub gained: u64,
+    /// The oldest decision that is not acknowledged, if it was not taken before, and how often.
+    pub head: u64,
+    pub attempts: u32,
+}
+
+/// A ticket whose decisions are kept back, or are read apart from their bucket until they are where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    pub bucket: Bucket,
+    /// Of whoever has the bucket.
+    pub generation: u64,
+    /// The last decision before the one that was not taken; once released, the last one acknowledged.
+    pub after: u64,
+    pub released: bool,
+    pub reason: Arc<str>,
+    pub since: Time,
 }
 
 /// A change, decided under the store's lock.
@@ -54,6 +74,12 @@ pub enum ReaderChange {
     Rejoin { instance: Arc<str>, opening: u64, now: Time, until: Time },
     /// Buckets of whoever is gone are given to whoever is there.
     Settle { now: Time },
+    /// The oldest decision that is not acknowledged was not taken by the reader of this generation.
+    NotTaken { generation: u64, bucket: Bucket, seq: u64 },
+    /// The ticket's decisions from this one on are kept back.
+    SetAside { ticket: TicketId, bucket: Bucket, from: u64, reason: Arc<str>, now: Time },
+    /// They are sent again from there on.
+    Release { ticket: TicketId },
 }
 
 impl Readers {
@@ -66,7 +92,13 @@ impl Readers {
                 None => self.open(instance, Some(*opening), *now, *until),
             },
             ReaderChange::Settle { now } => self.settle(*now, None, false),
+            ReaderChange::NotTaken { generation, bucket, seq } => self.not_taken(*generation, bucket, *seq),
+            ReaderChange::SetAside { ticket, bucket, from, reason, now } => {
+                self.set_aside(*ticket, bucket, *from, reason, *now);
+            }
+            ReaderChange::Release { ticket } => self.release(*ticket),
         }
+        self.forget_asides();
     }
 
     /// Everything up to `seq` is acknowledged by the reader of this generation, if there is one still.
@@ -74,11 +106,20 @@ impl Readers {
         for held in self.buckets.values_mut().filter(|held| held.generation == generation) {
             held.acked = held.acked.max(seq);
         }
+        for aside in self.aside.values_mut().filter(|aside| aside.released && aside.generation == generation) {
+            aside.after = aside.after.max(seq);
+        }
     }
 
     /// What everybody has acknowledged.
     pub fn acked(&self) -> u64 {
-        self.buckets.values().map(|held| held.acked).min().unwrap_or(self.base)
+        let released = self.aside.values().filter(|aside| aside.released).map(|aside| aside.after);
+        self.buckets.values().map(|held| held.acked).chain(released).min().unwrap_or(self.base)
+    }
+
+    /// How often decisions that are not acknowledged were not taken so far.
+    pub fn failures(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.buckets.values().filter(|held| held.head > held.acked).map(|held| (held.head, held.attempts))
     }
 
     /// What the reader of this generation has acknowledged; `None`: there is no such reader.
@@ -115,7 +156,56 @@ impl Readers {
             Bucket::Named(name) => Some(name.clone()),
             Bucket::Share(_) | Bucket::Rest => None,
         });
-        Shares { named: named.collect(), floors }
+        let aside = self.aside.iter().filter(|(_, aside)| floors.contains_key(&self.existing(&aside.bucket)));
+        let aside = aside.map(|(ticket, aside)| (*ticket, aside.released.then_some(aside.after))).collect();
+        Shares { named: named.collect(), floors, aside }
+    }
+
+    /// The bucket of a process that has none of its own is the rest.
+    fn existing(&self, bucket: &Bucket) -> Bucket {
+        if self.buckets.contains_key(bucket) { bucket.clone() } else { Bucket::Rest }
+    }
+
+    fn not_taken(&mut self, generation: u64, bucket: &Bucket, seq: u64) {
+        let bucket = self.existing(bucket);
+        let held = self.buckets.get_mut(&bucket).filter(|held| held.generation == generation && held.acked < seq);
+        if let Some(held) = held {
+            held.attempts = if held.head == seq { held.attempts.saturating_add(1) } else { 1 };
+            held.head = seq;
+        }
+    }
+
+    /// What was acknowledged meanwhile stays so.
+    fn set_aside(&mut self, ticket: TicketId, bucket: &Bucket, from: u64, reason: &Arc<str>, now: Time) {
+        let Some(held) = self.buckets.get_mut(&self.existing(bucket)) else { return };
+        if held.head == from {
+            (held.head, held.attempts) = (0, 0);
+        }
+        let after = held.acked.max(from.saturating_sub(1));
+        let (bucket, reason, instance) = (bucket.clone(), reason.clone(), held.instance.clone());
+        self.aside.insert(ticket, Aside { bucket, generation: 0, after, released: false, reason, since: now });
+        instance.into_iter().for_each(|name| self.renew(&name, &BTreeSet::new()));
+    }
+
+    fn release(&mut self, ticket: TicketId) {
+        let Some(aside) = self.aside.get_mut(&ticket).filter(|aside| !aside.released) else { return };
+        aside.released = true;
+        let bucket = aside.bucket.clone();
+        let holder = self.buckets.get(&self.existing(&bucket)).and_then(|held| held.instance.clone());
+        holder.into_iter().for_each(|name| self.renew(&name, &BTreeSet::new()));
+    }
+
+    /// What is where its bucket is, is read with it.
+    fn forget_asides(&mut self) {
+        let reached = |aside: &Aside| {
+            let held = self.buckets.get(&self.existing(&aside.bucket));
+            aside.released && held.is_some_and(|held| aside.after >= held.acked)
+        };
+        let gone: Vec<TicketId> =
+            self.aside.iter().filter(|(_, aside)| reached(aside)).map(|(ticket, _)| *ticket).collect();
+        gone.iter().for_each(|ticket| {
+            self.aside.remove(ticket);
+        });
     }
 
     /// `opening`: of a stream that had begun before.
@@ -175,6 +265,13 @@ impl Readers {
             held.generation = self.generation;
             if gained.contains(bucket) {
                 held.gained = self.generation;
+            }
+        }
+        let Readers { buckets, aside, generation, .. } = self;
+        for aside in aside.values_mut() {
+            let held = buckets.get(&aside.bucket).or_else(|| buckets.get(&Bucket::Rest));
+            if held.is_some_and(|held| held.instance.as_ref() == Some(name)) {
+                aside.generation = *generation;
             }
         }
     }
@@ -244,7 +341,7 @@ impl Readers {
 
 impl Held {
     fn new(acked: u64) -> Held {
-        Held { acked, instance: None, generation: 0, gained: 0 }
+        Held { acked, instance: None, generation: 0, gained: 0, head: 0, attempts: 0 }
     }
 }
 
@@ -311,12 +408,63 @@ mod tests {
         assert!(!readers.buckets.contains_key(&Bucket::Named(Arc::from("a"))));
     }
 
+    fn ticket(n: u8) -> TicketId {
+        TicketId(uuid::Uuid::from_u128(u128::from(n)))
+    }
+
+    fn set_aside(readers: &mut Readers, n: u8, from: u64) {
+        let (bucket, reason) = (Bucket::of_id(ticket(n)), Arc::from("NO_LINE"));
+        readers.apply(&ReaderChange::SetAside { ticket: ticket(n), bucket, from, reason, now: at(1) });
+    }
+
+    #[test]
+    fn what_is_not_taken_counts_for_the_oldest_of_its_bucket_alone_and_until_it_is_acknowledged() {
+        let mut readers = Readers::default();
+        open(&mut readers, "a", 0);
+        let generation = readers.instances["a"].generation;
+        let not_taken = |readers: &mut Readers, generation, seq| {
+            readers.apply(&ReaderChange::NotTaken { generation, bucket: Bucket::Share(1), seq });
+            readers.failures().collect::<Vec<_>>()
+        };
+        assert_eq!(not_taken(&mut readers, generation + 1, 7), [], "of another generation");
+        assert_eq!(not_taken(&mut readers, generation, 7), [(7, 1)]);
+        assert_eq!(not_taken(&mut readers, generation, 7), [(7, 2)]);
+        assert_eq!(not_taken(&mut readers, generation, 9), [(9, 1)]);
+        readers.ack(generation, 9);
+        assert_eq!(not_taken(&mut readers, generation, 9), [], "it was taken meanwhile");
+    }
+
+    #[test]
+    fn a_ticket_that_is_set_aside_is_not_read_and_once_released_from_where_it_stopped_until_it_is_even() {
+        let mut readers = Readers::default();
+        open(&mut readers, "a", 0);
+        let first = readers.instances["a"].generation;
+        readers.ack(first, 6);
+        set_aside(&mut readers, 3, 9);
+        let second = readers.instances["a"].generation;
+        assert!(second > first, "whoever reads it has another part");
+        assert_eq!(readers.shares("a").aside, [(ticket(3), None)].into());
+        readers.ack(second, 20);
+        assert_eq!(readers.acked(), 20, "what is kept back holds nothing up");
+        readers.apply(&ReaderChange::Release { ticket: ticket(3) });
+        let third = readers.instances["a"].generation;
+        assert_eq!(readers.shares("a").aside, [(ticket(3), Some(8))].into());
+        assert_eq!((readers.shares("a").first(), readers.acked()), (Some(8), 8));
+        readers.ack(second, 30);
+        assert_eq!(readers.acked(), 8, "an old generation moves nothing");
+        readers.ack(third, 12);
+        assert_eq!((readers.acked(), readers.buckets[&Bucket::Rest].acked), (12, 20));
+        readers.ack(third, 25);
+        readers.apply(&ReaderChange::Settle { now: at(2) });
+        assert!(readers.aside.is_empty() && readers.shares("a").is_whole());
+    }
+
     proptest! {
         /// I10: whatever comes and goes, every bucket has one reader, no generation is given twice, and none but the newest moves
         /// anything, and never back.
         #[test]
         fn every_bucket_has_one_reader_and_old_generations_move_nothing(
-            steps in prop::collection::vec((0..4_u8, 0..4_u8, 0..6_i64, 1..50_u64), 1..60),
+            steps in prop::collection::vec((0..6_u8, 0..4_u8, 0..6_i64, 1..50_u64), 1..60),
         ) {
             let mut readers = Readers::default();
             let mut given = BTreeSet::new();
@@ -333,6 +481,8 @@ mod tests {
                         let until = at(now + 3);
                         readers.apply(&ReaderChange::Rejoin { instance: name, opening, now: at(now), until });
                     }
+                    3 => set_aside(&mut readers, who, seq),
+                    4 => readers.apply(&ReaderChange::Release { ticket: ticket(who) }),
                     _ => {
                         let newest: BTreeSet<u64> = before.instances.values().map(|row| row.generation).collect();
                         let old = given.iter().find(|generation| !newest.contains(generation)).copied();
@@ -344,11 +494,18 @@ mod tests {
                 for (bucket, held) in &before.buckets {
                     prop_assert!(readers.buckets.get(bucket).is_none_or(|after| after.acked >= held.acked));
                 }
+                for (ticket, aside) in &readers.aside {
+                    let before = before.aside.get(ticket).filter(|before| before.released == aside.released);
+                    prop_assert!(before.is_none_or(|before| aside.after >= before.after) || what == 3);
+                    let held = readers.buckets.get(&aside.bucket).unwrap_or(&readers.buckets[&Bucket::Rest]);
+                    prop_assert!(aside.generation == held.generation || held.instance.is_none());
+                }
                 for (name, row) in &readers.instances {
                     let known = before.instances.get(name).is_some_and(|old| old.generation == row.generation);
                     prop_assert!(known || given.insert(row.generation));
                     let (was, is) = (before.shares(name), readers.shares(name));
                     prop_assert!(!known || was.floors.keys().eq(is.floors.keys()));
+                    prop_assert!(!known || is.aside.keys().all(|ticket| was.aside.contains_key(ticket)));
                     prop_assert!(!known || !is.floors.contains_key(&Bucket::Rest) || was.named == is.named);
                 }
                 let there = |held: &&Held| held.instance.as_ref().is_some_and(|name| readers.instances.contains_key(name));

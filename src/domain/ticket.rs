@@ -4,7 +4,7 @@ mod content;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -304,6 +304,9 @@ pub struct Ticket {
     pub tombstone: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub infeasibility: Option<Infeasibility>,
+    /// Connectors to which its decisions are not sent any more, from which one on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quarantines: BTreeMap<ConnectorId, u64>,
     /// When a ticket that nobody took goes to the queue's terminal destination; of one that its owner keeps after the contact,
     /// when it is queued again, so that nobody forgets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,16 +3,32 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Inner;
-use crate::domain::time::Time;
+use crate::domain::time::{Span, Time};
 use crate::store;
 
-/// Since when, and how many calls have failed.
+/// How long no deadline is fired after an outage. Whoever answered in time could not say so: they repeat it now, and are to win over
+/// the time-out that they were racing.
+const GRACE: Span = Span::from_secs(5);
+
 #[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<(Time, u64)>>);
+pub(super) struct Outage(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Since when, and how many calls have failed.
+    under_way: Option<(Time, u64)>,
+    /// When the last one was over.
+    over: Option<Time>,
+}
 
 impl Outage {
-    fn lock(&self) -> MutexGuard<'_, Option<(Time, u64)>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether one was over only just now.
+    pub fn is_fresh(&self, now: Time) -> bool {
+        self.lock().over.is_some_and(|over| now - over < GRACE)
     }
 }
 
@@ -23,7 +39,7 @@ impl<S, A> Inner<S, A> {
         if !matches!(error, store::Error::Away(_)) {
             return tracing::error!(error = shown, "{what}");
         }
-        match &mut *self.outage.lock() {
+        match &mut self.outage.lock().under_way {
             Some((_, failed)) => *failed += 1,
             began @ None => {
                 *began = Some((self.clock.now(), 1));
@@ -37,8 +53,11 @@ impl<S, A> Inner<S, A> {
 
     /// Notes that it answers.
     pub(super) fn store_answers(&self) {
-        if let Some((since, failed)) = self.outage.lock().take() {
-            let lasted = self.clock.now() - since;
+        let mut known = self.outage.lock();
+        if let Some((since, failed)) = known.under_way.take() {
+            let now = self.clock.now();
+            known.over = Some(now);
+            let lasted = now - since;
             tracing::info!(failed, seconds = lasted.micros() / 1_000_000, "the store answers again");
         }
     }

@@ -8,11 +8,15 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
+use super::call::Call;
 use super::{Engine, Failure, Inner};
 use crate::availability::Availability;
-use crate::domain::id::{ConnectorId, DeskKey};
-use crate::domain::readers::{HAND_OVER, ReaderChange, Readers};
+use crate::domain::bucket::Bucket;
+use crate::domain::event::Actor;
+use crate::domain::id::{ConnectorId, DeskKey, TicketId};
+use crate::domain::readers::{HAND_OVER, MAX_ATTEMPTS, ReaderChange, Readers};
 use crate::domain::time::{Span, Time};
+use crate::routing::command::Command;
 use crate::store::{Error, Lease, Store};
 use crate::stream::instances::{Here, InstanceSeat, Key};
 
@@ -24,6 +28,15 @@ const LEASE: Span = Span::from_secs(3);
 pub struct Reader {
     pub seat: InstanceSeat,
     pub readers: Readers,
+}
+
+/// A decision that its reader did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub seq: u64,
+    pub ticket: TicketId,
+    pub bucket: Bucket,
+    pub reason: Arc<str>,
 }
 
 impl<S: Store, A: Availability> Engine<S, A> {
@@ -80,6 +93,70 @@ impl<S: Store, A: Availability> Engine<S, A> {
             Reader { seat, readers: readers.clone() }
         });
         Ok(reader)
+    }
+
+    /// Counts that the reader of this generation did not take a decision; the last time, its ticket is put into quarantine. Answers
+    /// how often by now.
+    ///
+    /// # Errors
+    /// When the store does not answer: then it may not have been counted, or the ticket is put aside the next time.
+    pub async fn not_taken(
+        &self,
+        desk: &DeskKey,
+        connector: &ConnectorId,
+        generation: u64,
+        failed: Failed,
+    ) -> Result<u32, Failure> {
+        let inner = &self.inner;
+        let Failed { seq, ticket, bucket, reason } = failed;
+        let store = |error| Failure::of_store(&error);
+        inner.save_acks().await;
+        let change = ReaderChange::NotTaken { generation, bucket: bucket.clone(), seq };
+        let readers = inner.store.change_readers(desk, connector, change).await.map_err(store)?;
+        let attempts = readers.failures().find(|(head, _)| *head == seq).map_or(0, |(_, attempts)| attempts);
+        if attempts < MAX_ATTEMPTS {
+            return Ok(attempts);
+        }
+        // Written down first: what is kept back and nobody knows of would be kept back for good.
+        let (id, why) = (connector.clone(), reason.clone());
+        let command = Command::QuarantineTicket { ticket, connector: id, from: seq, attempts, reason: why };
+        let call = Call { desk: desk.clone(), actor: Actor::System, command, dedup: None, validate_only: false };
+        Box::pin(self.submit(call)).await?;
+        let now = inner.clock.now();
+        let change = ReaderChange::SetAside { ticket, bucket, from: seq, reason, now };
+        self.change_readers(desk, connector, change).await?;
+        tracing::warn!(desk = %desk.desk, %connector, ticket.id = %ticket, seq, attempts, "a ticket was put into quarantine");
+        Ok(attempts)
+    }
+
+    /// Has a ticket's decisions sent again to whichever connector they are kept back from.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn release(&self, desk: &DeskKey, ticket: TicketId) -> Result<(), Failure> {
+        let scope = self.inner.store.scope(desk).await.map_err(|error| Failure::of_store(&error))?;
+        for connector in scope.iter().flat_map(|scope| scope.connectors.keys()) {
+            let readers = self.readers(desk, connector).await?;
+            if readers.aside.get(&ticket).is_some_and(|aside| !aside.released) {
+                self.change_readers(desk, connector, ReaderChange::Release { ticket }).await?;
+                tracing::info!(desk = %desk.desk, %connector, ticket.id = %ticket, "a ticket was let out of quarantine");
+            }
+        }
+        Ok(())
+    }
+
+    /// The streams here are told at once, those elsewhere hear of it within a second.
+    async fn change_readers(
+        &self,
+        desk: &DeskKey,
+        connector: &ConnectorId,
+        change: ReaderChange,
+    ) -> Result<(), Failure> {
+        let readers = self.inner.store.change_readers(desk, connector, change).await;
+        let readers = readers.map_err(|error| Failure::of_store(&error))?;
+        let key = (desk.clone(), connector.clone());
+        self.inner.hub.instances().spread(&key, &readers, self.inner.clock.now());
+        Ok(())
     }
 
     /// Queues a reader's acknowledgement to be saved within a second. Never lowers it; of an older generation it has no effect.

@@ -59,13 +59,16 @@ where
     }
 }
 
-/// Fires every deadline that has passed.
+/// Fires every deadline that has passed, unless the store was away until just now.
 pub(super) async fn deadlines<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     let due = match inner.store.due_before(inner.clock.now(), DUE_PAGE).await {
         Ok(due) => due,
         Err(error) => return inner.store_failed(&error, "deadlines could not be read"),
     };
     inner.store_answers();
+    if inner.outage.is_fresh(inner.clock.now()) {
+        return;
+    }
     let ticks = due.into_iter().map(|due| match due {
         Due::Ticket(desk, ticket) => Task::Own { desk, command: Command::TickTicket { ticket } },
         Due::Agent(desk, agent) => Task::Own { desk, command: Command::TickAgent { agent } },

@@ -55,6 +55,7 @@ mutations! {
         ResolveTicketRequest = "ResolveTicket",
         ReopenTicketRequest = "ReopenTicket",
         CancelTicketRequest = "CancelTicket",
+        ReleaseTicketRequest = "ReleaseTicket",
     }
     "OfferService" {
         AcceptOfferRequest = "AcceptOffer",

@@ -6,6 +6,7 @@ mod opening;
 mod place;
 mod pull;
 mod reading;
+mod rejection;
 mod scene;
 pub(super) mod settings;
 mod watch;
@@ -59,6 +60,8 @@ impl<S: Store, A: Availability> Decisions<S, A> {
         let readers = self.readers(desk, id).await?;
         drawn.lag = Some(lag::whole(&self.engine, desk, connector, &readers, head.map_or(0, |(head, _)| head)).await?);
         drawn.instances = lag::instances(&self.engine, desk, id, &readers);
+        let (quarantined, count) = lag::quarantined(&self.engine, desk, id, &readers).await?;
+        (drawn.quarantined, drawn.quarantined_count) = (quarantined, Some(count));
         Ok(drawn)
     }
 

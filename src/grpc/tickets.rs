@@ -153,6 +153,15 @@ impl<S: Store, A: Availability> TicketService for Tickets<S, A> {
         self.change(&ticket, call).await
     }
 
+    async fn release_ticket(&self, request: Request<pb::ReleaseTicketRequest>) -> Answer<pb::Ticket> {
+        let (ticket, call) = end::release(request.get_ref())?;
+        self.find(&ticket).await?;
+        // The streams first: where the call fails after that, its repeat finds nothing left to do but to write it down.
+        let released = self.engine.release(&ticket.desk, ticket.id()).await;
+        released.map_err(|failure| status::of_failure(failure, &About::ticket(&ticket)))?;
+        self.change(&ticket, call).await
+    }
+
     async fn explain_ticket(&self, request: Request<pb::ExplainTicketRequest>) -> Answer<pb::ExplainTicketResponse> {
         self.explain(request.get_ref()).await.map(Response::new)
     }

@@ -237,6 +237,17 @@ pub enum Command {
         ticket: TicketId,
         transfer: Box<NewTransfer>,
     },
+    /// From a connector's reader: it did not take this decision of the ticket, tried so often.
+    QuarantineTicket {
+        ticket: TicketId,
+        connector: ConnectorId,
+        from: u64,
+        attempts: u32,
+        reason: Arc<str>,
+    },
+    ReleaseTicket {
+        ticket: TicketId,
+    },
     EndLeg {
         leg: LegId,
         ended_by: EndedBy,

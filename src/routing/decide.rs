@@ -17,6 +17,7 @@ mod hops;
 mod offers;
 mod place;
 mod propose;
+mod quarantine;
 mod requeue;
 mod resolve;
 mod sessions;
@@ -132,6 +133,10 @@ fn dispatch_ticket(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, R
         Command::AssignTicket { ticket, agent, mode, reason } => assign::decide(draft, *ticket, agent, *mode, reason),
         Command::EscalateTicket { ticket, escalation } => escalate::decide(draft, *ticket, escalation),
         Command::TransferTicket { ticket, transfer } => transfer::decide(draft, *ticket, transfer),
+        Command::QuarantineTicket { ticket, connector, from, attempts, reason } => {
+            quarantine::decide(draft, *ticket, connector, *from, *attempts, reason)
+        }
+        Command::ReleaseTicket { ticket } => quarantine::release(draft, *ticket),
         Command::EndLeg { leg, ended_by } => end::leg(draft, *leg, *ended_by),
         Command::FinishWrapUp { leg, code, note } => end::wrap_up(draft, *leg, code, note),
         Command::Propose { leg, leg_ver, agents, record } => propose::decide(draft, *leg, *leg_ver, agents, record),

@@ -40,12 +40,13 @@ struct Narrowed<'s> {
 /// No entry comes after it.
 const NEVER: u64 = i64::MAX as u64;
 
-/// A reader's part as the statements take it: what each bucket is read after. Buckets with a name that others have are told too,
-/// for what has none is the rest's.
+/// A reader's part as the statements take it: what each bucket is read after, and each ticket apart. Buckets with a name that others
+/// have are told too, for what has none is the rest's.
 fn floors(shares: &Shares) -> BTreeMap<String, u64> {
     let others = shares.named.iter().map(|name| (Bucket::Named(name.clone()).to_string(), NEVER));
     let mut floors: BTreeMap<String, u64> = others.collect();
     floors.extend(shares.floors.iter().map(|(bucket, after)| (bucket.to_string(), *after)));
+    floors.extend(shares.aside.iter().map(|(ticket, after)| (ticket.to_string(), after.unwrap_or(NEVER))));
     floors
 }
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::session::{Cell, Session, Statement};
 use super::{rows, statements};
 use crate::domain::bucket::Bucket;
-use crate::domain::id::{ConnectorId, DeskKey};
-use crate::domain::readers::{Held, Instance, ReaderChange, Readers};
+use crate::domain::id::{ConnectorId, DeskKey, TicketId};
+use crate::domain::readers::{Aside, Held, Instance, ReaderChange, Readers};
 use crate::domain::time::Time;
 use crate::store::Error;
 
@@ -68,15 +68,30 @@ async fn rest(
         let row = Instance { opening, generation, since: Time(since), lease_until: Time(lease_until) };
         readers.instances.insert(Arc::from(name), row);
     }
-    let buckets: Vec<(String, i64, Option<String>, i64, i64)> = db.all(&statements::LOAD_BUCKETS, &of).await?;
-    for (word, acked, instance, generation, gained) in buckets {
+    let buckets: Vec<(String, i64, Option<String>, i64, i64, i64, i64)> =
+        db.all(&statements::LOAD_BUCKETS, &of).await?;
+    for (word, acked, instance, generation, gained, head, attempts) in buckets {
         let held = Held {
             acked: rows::unsigned("acked", acked)?,
             instance: instance.map(Arc::from),
             generation: rows::unsigned("generation", generation)?,
             gained: rows::unsigned("generation", gained)?,
+            head: rows::unsigned("head", head)?,
+            attempts: rows::unsigned("attempts", attempts)?,
         };
         readers.buckets.insert(bucket(&word)?, held);
+    }
+    let aside: Vec<(String, String, i64, i64, i64, String, i64)> = db.all(&statements::LOAD_QUARANTINE, &of).await?;
+    for (ticket, word, generation, acked, released, reason, since) in aside {
+        let row = Aside {
+            bucket: bucket(&word)?,
+            generation: rows::unsigned("generation", generation)?,
+            after: rows::unsigned("acked", acked)?,
+            released: released != 0,
+            reason: Arc::from(reason),
+            since: Time(since),
+        };
+        readers.aside.insert(rows::ticket_id(&ticket)?, row);
     }
     Ok(readers)
 }
@@ -120,13 +135,27 @@ async fn write(
     };
     let held = |bucket: &Bucket, held: &Held| {
         let instance = held.instance.clone();
-        (bucket.to_string(), held.acked, instance, held.generation, held.gained)
+        (bucket.to_string(), held.acked, instance, held.generation, held.gained, held.head, held.attempts)
+    };
+    let aside = |ticket: &TicketId, row: &Aside| {
+        let Aside { bucket, generation, after, released, reason, since } = row;
+        (
+            ticket.to_string(),
+            bucket.to_string(),
+            *generation,
+            *after,
+            i64::from(*released),
+            reason.clone(),
+            since.micros(),
+        )
     };
     let lists = [
         (&statements::DELETE_INSTANCES, gone(&before.instances, &after.instances, |name| name.to_string())?),
         (&statements::PUT_INSTANCES, news(&before.instances, &after.instances, instance)?),
         (&statements::DELETE_BUCKETS, gone(&before.buckets, &after.buckets, Bucket::to_string)?),
         (&statements::PUT_BUCKETS, news(&before.buckets, &after.buckets, held)?),
+        (&statements::DELETE_QUARANTINE, gone(&before.aside, &after.aside, TicketId::to_string)?),
+        (&statements::PUT_QUARANTINE, news(&before.aside, &after.aside, aside)?),
     ];
     for (statement, list) in lists {
         let statement: &Statement = statement;
@@ -158,7 +187,7 @@ fn news<K: Ord, V: PartialEq, R: Serialize>(
     (!list.is_empty()).then(|| rows::to_json("readers", &list)).transpose()
 }
 
-/// A position moves the buckets that bear its generation, and never back.
+/// A position moves the buckets that bear its generation, and the tickets read beside them, and never back.
 pub(super) async fn save_acked(db: &mut impl Session, acks: &[Acked]) -> Result<(), Error> {
     if acks.is_empty() {
         return Ok(());
@@ -174,6 +203,7 @@ pub(super) async fn save_acked(db: &mut impl Session, acks: &[Acked]) -> Result<
     };
     let list = rows::to_json("acknowledgements", &highest.into_iter().map(row).collect::<Vec<_>>())?;
     db.run(&statements::PUT_ACKS, &[list.as_str().into()]).await?;
+    db.run(&statements::PUT_ACKS_ASIDE, &[list.as_str().into()]).await?;
     Ok(())
 }
 

@@ -48,6 +48,8 @@ fn side(body: &Body, ticket: &Ticket) -> Option<ConnectorId> {
         | Body::Escalated { .. }
         | Body::TransferStarted { .. }
         | Body::TransferMoved { .. }
+        | Body::Quarantined { .. }
+        | Body::Released { .. }
         | Body::Notified { .. }
         | Body::Resolved { .. }
         | Body::Reopened { .. }

@@ -21,6 +21,7 @@ statements! {
     ATTENDED = "attended.sql";
     DELETE_BUCKETS = "delete_buckets.sql";
     DELETE_INSTANCES = "delete_instances.sql";
+    DELETE_QUARANTINE = "delete_quarantine.sql";
     DUE_BEFORE = "due_before.sql";
     HOLD_REBUILD = "hold_rebuild.sql";
     EVENTS_AFTER = "events_after.sql";
@@ -52,6 +53,7 @@ statements! {
     LOAD_INSTANCES = "load_instances.sql";
     LOAD_LANES = "load_lanes.sql";
     LOAD_POLICIES = "load_policies.sql";
+    LOAD_QUARANTINE = "load_quarantine.sql";
     LOAD_TICKETS = "load_tickets.sql";
     LOAD_TICKETS_OF_AGENTS = "load_tickets_of_agents.sql";
     LOAD_WAITING = "load_waiting.sql";
@@ -65,9 +67,11 @@ statements! {
     PENDING_OF_DESK = "pending_of_desk.sql";
     POLICY = "policy.sql";
     PUT_ACKS = "put_acks.sql";
+    PUT_ACKS_ASIDE = "put_acks_aside.sql";
     PUT_BUCKETS = "put_buckets.sql";
     PUT_GENERATION = "put_generation.sql";
     PUT_INSTANCES = "put_instances.sql";
+    PUT_QUARANTINE = "put_quarantine.sql";
     RENEW_LEASES = "renew_leases.sql";
     RETIRE_ANSWERS = "retire_answers.sql";
     RETIRE_EVENTS = "retire_events.sql";

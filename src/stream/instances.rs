@@ -22,6 +22,8 @@ pub type Key = (DeskKey, ConnectorId);
 pub struct Part {
     pub generation: u64,
     pub shares: Shares,
+    /// How often decisions of the connector were not taken so far.
+    pub failures: Vec<(u64, u32)>,
 }
 
 /// How a stream stands.
@@ -241,7 +243,8 @@ impl Place {
                 return false;
             }
             if row.generation != taken.generation() {
-                let part = Part { generation: row.generation, shares: known.shares(name) };
+                let failures = known.failures().collect();
+                let part = Part { generation: row.generation, shares: known.shares(name), failures };
                 taken.footing.send_replace(Footing::Reading(Arc::new(part)));
             }
             true

@@ -9,7 +9,8 @@
 //! ```
 //! Redelivery is go-back-N: order is never traded. The chain of `prev_seq` is the same at every delivery.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crate::domain::time::{Span, Time};
 
@@ -21,6 +22,8 @@ pub const MAX_WINDOW: u32 = 256;
 pub const HEARTBEAT: Span = Span::from_secs(10);
 /// How long the oldest decision waits for its ack before it, and all after it, are sent again.
 pub const ACK_DEADLINE: Span = Span::from_secs(30);
+/// Why a decision counts as not taken that nobody rejected.
+pub const NO_ACK: &str = "NO_ACK";
 
 #[derive(Debug)]
 pub struct Subscription {
@@ -39,8 +42,12 @@ pub struct Subscription {
     /// The highest number that an ack may name.
     ackable: u64,
     acked: u64,
-    /// How often the oldest was sent.
-    attempt: u32,
+    /// How often decisions that are not acknowledged were not taken so far, as far as that was counted.
+    failures: BTreeMap<u64, u32>,
+    /// Those that the client cannot take on: each counts when it is the oldest.
+    rejected: BTreeMap<u64, Rejection>,
+    /// Nothing is sent before the oldest is sent again.
+    rests_until: Option<Time>,
     /// Since when the oldest is both sent and the oldest.
     oldest_since: Time,
     heartbeat_time: Time,
@@ -58,6 +65,20 @@ pub struct Delivery {
     pub seq: u64,
     pub prev_seq: u64,
     pub attempt: u32,
+}
+
+/// The client cannot take a decision on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub reason: Arc<str>,
+    pub delay: Span,
+}
+
+/// The oldest decision was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    pub seq: u64,
+    pub reason: Arc<str>,
 }
 
 /// An ack names a decision that was not sent.
@@ -82,7 +103,9 @@ impl Subscription {
             last: prev,
             ackable: after,
             acked: 0,
-            attempt: 1,
+            failures: BTreeMap::new(),
+            rejected: BTreeMap::new(),
+            rests_until: None,
             oldest_since: now,
             heartbeat_time: now + HEARTBEAT,
         }
@@ -106,6 +129,9 @@ impl Subscription {
 
     /// How many decisions may be sent now.
     pub fn room(&self) -> usize {
+        if self.rests_until.is_some() {
+            return 0;
+        }
         if self.resends() { self.sent.len() - self.next } else { self.window - self.sent.len() }
     }
 
@@ -146,7 +172,8 @@ impl Subscription {
             self.oldest_since = now;
         }
         self.next += 1;
-        Some(Delivery { seq, prev_seq, attempt: if is_oldest { self.attempt } else { 1 } })
+        let failures = if is_oldest { self.failures.get(&seq).copied().unwrap_or(0) } else { 0 };
+        Some(Delivery { seq, prev_seq, attempt: failures.saturating_add(1) })
     }
 
     /// Entries up to `upto` were read and hold nothing more of the selection.
@@ -179,17 +206,55 @@ impl Subscription {
         if settled > 0 {
             self.sent.drain(..settled);
             self.next = self.next.saturating_sub(settled);
-            self.attempt = 1;
+            self.failures = self.failures.split_off(&(seq + 1));
+            self.rejected = self.rejected.split_off(&(seq + 1));
+            self.rests_until = None;
             self.oldest_since = now;
         }
         Ok(Some(seq))
     }
 
-    /// Goes back to the oldest decision if its ack is overdue.
-    pub fn rewind_if_due(&mut self, now: Time) {
-        if self.ack_deadline().is_some_and(|deadline| deadline <= now) {
+    /// The client cannot take on a decision that was sent. No effect if it was not, in this generation, or is acknowledged.
+    pub fn reject(&mut self, generation: u64, seq: u64, rejection: Rejection) {
+        if generation == self.generation && self.sent.iter().take(self.next).any(|sent| sent.seq == seq) {
+            self.rejected.insert(seq, rejection);
+        }
+    }
+
+    /// Decisions that wait for an ack.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = u64> {
+        self.sent.iter().map(|sent| sent.seq)
+    }
+
+    /// Goes back to the oldest decision if its ack is overdue, or the time came for one that was rejected. Answers one that was not
+    /// taken, for it to be counted.
+    pub fn rewind_if_due(&mut self, now: Time) -> Option<NotTaken> {
+        if let Some(until) = self.rests_until {
+            if until <= now {
+                self.rests_until = None;
+                self.next = 0;
+            }
+            return None;
+        }
+        let seq = self.sent.front().filter(|_| self.next > 0)?.seq;
+        let reason = if let Some(Rejection { reason, delay }) = self.rejected.remove(&seq) {
+            self.rests_until = Some(now + delay);
+            reason
+        } else if self.ack_deadline().is_some_and(|deadline| deadline <= now) {
             self.next = 0;
-            self.attempt = self.attempt.saturating_add(1);
+            Arc::from(NO_ACK)
+        } else {
+            return None;
+        };
+        let failures = self.failures.entry(seq).or_insert(0);
+        *failures = failures.saturating_add(1);
+        Some(NotTaken { seq, reason })
+    }
+
+    /// So often a decision was not taken, other streams and other replicas included.
+    pub fn counted(&mut self, seq: u64, failures: u32) {
+        if failures > 0 && seq > self.acked {
+            self.failures.insert(seq, failures);
         }
     }
 
@@ -204,7 +269,8 @@ impl Subscription {
 
     /// When to look again even if nothing happens.
     pub fn deadline(&self) -> Time {
-        self.ack_deadline().map_or(self.heartbeat_time, |deadline| deadline.min(self.heartbeat_time))
+        let again = self.rests_until.or_else(|| self.ack_deadline());
+        again.map_or(self.heartbeat_time, |again| again.min(self.heartbeat_time))
     }
 
     fn ack_deadline(&self) -> Option<Time> {
@@ -292,6 +358,53 @@ mod tests {
         assert_eq!(subscription.cursor(), 15, "15 became the oldest a second ago");
         subscription.rewind_if_due(later + ACK_DEADLINE);
         assert_eq!(sent(&mut subscription, &[15], later + ACK_DEADLINE), [(15, 12, 2)]);
+    }
+
+    fn rejection(seconds: i64) -> Rejection {
+        Rejection { reason: Arc::from("NO_LINE"), delay: Span::from_secs(seconds) }
+    }
+
+    #[test]
+    fn a_rejected_decision_is_sent_again_with_all_after_it_after_its_delay_and_counts() {
+        let mut subscription = open(4);
+        sent(&mut subscription, &[12, 15], START);
+        subscription.reject(2, 12, rejection(3));
+        assert_eq!(subscription.rewind_if_due(START), None, "of another generation");
+        subscription.reject(3, 12, rejection(3));
+        let not_taken = subscription.rewind_if_due(START).expect("it is the oldest");
+        assert_eq!((not_taken.seq, not_taken.reason.as_ref()), (12, "NO_LINE"));
+        let later = START + Span::from_secs(3);
+        assert_eq!(
+            (subscription.room(), subscription.deadline()),
+            (0, later),
+            "order is kept: nothing goes out before it"
+        );
+        assert_eq!(subscription.rewind_if_due(later - Span(1)), None);
+        assert_eq!(subscription.rewind_if_due(later), None);
+        assert_eq!(sent(&mut subscription, &[12, 15], later), [(12, 10, 2), (15, 12, 1)]);
+    }
+
+    #[test]
+    fn a_rejection_counts_when_its_decision_is_the_oldest_and_not_before() {
+        let mut subscription = open(4);
+        sent(&mut subscription, &[12, 15], START);
+        subscription.reject(3, 15, rejection(0));
+        subscription.reject(3, 17, rejection(0));
+        assert_eq!(subscription.rewind_if_due(START), None);
+        subscription.ack(3, 12, START).expect("12 was sent");
+        assert_eq!(subscription.rewind_if_due(START).map(|not_taken| not_taken.seq), Some(15));
+        subscription.ack(3, 15, START).expect("taken on after all");
+        assert_eq!((subscription.room(), subscription.rewind_if_due(START)), (4, None));
+    }
+
+    #[test]
+    fn what_was_counted_elsewhere_goes_on_here() {
+        let mut subscription = open(4);
+        subscription.counted(12, 3);
+        assert_eq!(sent(&mut subscription, &[12, 15], START), [(12, 10, 4), (15, 12, 1)]);
+        let not_taken = subscription.rewind_if_due(START + ACK_DEADLINE).expect("no ack came");
+        assert_eq!((not_taken.seq, not_taken.reason.as_ref()), (12, NO_ACK));
+        assert_eq!(sent(&mut subscription, &[12], START + ACK_DEADLINE), [(12, 10, 5)]);
     }
 
     #[test]

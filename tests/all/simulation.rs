@@ -10,6 +10,7 @@ mod cluster;
 mod fleet;
 mod game;
 mod healing;
+mod pair;
 mod pause;
 mod ports;
 mod readers;

@@ -2,6 +2,7 @@
 
 pub mod instances;
 mod pulls;
+mod quarantine;
 mod retention;
 mod sessions;
 mod subscriptions;

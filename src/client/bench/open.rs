@@ -141,7 +141,7 @@ async fn read(
             }
         }
         let Some(last) = decisions.last() else { continue };
-        let ack = api::SubscribeAck { generation, acked_seq: last.seq };
+        let ack = api::SubscribeAck { generation, acked_seq: last.seq, rejections: Vec::new() };
         if acks.send(api::SubscribeRequest { request: Some(Request::Ack(ack)) }).await.is_err() {
             return;
         }

@@ -305,6 +305,7 @@ impl Connector {
                 | Payload::Infeasible(_)
                 | Payload::Updated(_)
                 | Payload::Notification(_)
+                | Payload::Quarantined(_)
                 | Payload::Reopened(_),
             )
             | None => {}
@@ -327,7 +328,7 @@ impl Connector {
 impl Stream {
     /// False: the stream is over.
     async fn acknowledge(&mut self) -> bool {
-        let ack = SubscribeAck { generation: self.generation, acked_seq: self.last };
+        let ack = SubscribeAck { generation: self.generation, acked_seq: self.last, rejections: Vec::new() };
         let request = SubscribeRequest { request: Some(subscribe_request::Request::Ack(ack)) };
         self.unacknowledged = 0;
         self.acked = self.last;

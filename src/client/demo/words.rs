@@ -87,6 +87,7 @@ pub(super) fn kind(decision: &Decision) -> &'static str {
         Some(Payload::Closed(_)) => "closed",
         Some(Payload::Cancelled(_)) => "cancelled",
         Some(Payload::Notification(_)) => "notification",
+        Some(Payload::Quarantined(_)) => "quarantined",
     }
 }
 
@@ -127,6 +128,9 @@ pub(super) fn words(decision: &Decision) -> Words {
         Some(Payload::Notification(told)) => {
             let what = plain(told.reason().as_str_name(), "NOTIFICATION_REASON_");
             (Tone::Bad, format!("{what} after {} hops, for {}", told.hop_count, called(&told.owner)))
+        }
+        Some(Payload::Quarantined(kept)) => {
+            (Tone::Bad, format!("kept back from {}: {}", called(&kept.connector), kept.reason))
         }
         Some(Payload::Cancelled(cancelled)) => {
             let why = plain(cancelled.reason().as_str_name(), "CANCEL_REASON_");

@@ -54,6 +54,8 @@ impl Body {
             | Body::Escalated { .. }
             | Body::TransferStarted { .. }
             | Body::TransferMoved { .. }
+            | Body::Quarantined { .. }
+            | Body::Released { .. }
             | Body::Notified { .. }
             | Body::Resolved { .. }
             | Body::Reopened { .. }

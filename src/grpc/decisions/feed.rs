@@ -4,9 +4,11 @@
 use tonic::{Status, Streaming};
 
 use super::reading::{Over, Reading};
+use super::rejection;
 use crate::availability::Availability;
 use crate::domain::time::Time;
 use crate::grpc::name::{self, ConnectorRef, Kind};
+use crate::grpc::render;
 use crate::grpc::serve::unreadable;
 use crate::grpc::status::Fault;
 use crate::proto::handoff::v1::subscribe_request::Request as Up;
@@ -15,6 +17,7 @@ use crate::proto::handoff::v1::{self as pb, ErrorReason};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 use crate::stream::instances::{Footing, InstanceSeat};
+use crate::stream::subscription::Rejection;
 
 pub(super) struct Feed<S, A> {
     pub reading: Reading<S, A>,
@@ -74,7 +77,10 @@ impl<S: Store, A: Availability> Feed<S, A> {
             if self.reading.subscription.beats(now) {
                 return self.reading.heartbeat(now).await.map(|beat| Some(Down::Heartbeat(beat)));
             }
-            self.reading.subscription.rewind_if_due(now);
+            if let Some(not_taken) = self.reading.subscription.rewind_if_due(now) {
+                self.reading.not_taken(not_taken).await?;
+                continue;
+            }
             if let Some(items) = self.reading.read_on().await? {
                 self.seat.sent(self.reading.subscription.last());
                 return Ok(Some(Down::Decisions(pb::DecisionBatch { items })));
@@ -127,6 +133,7 @@ impl<S: Store, A: Availability> Feed<S, A> {
         if self.seat.part().is_none() {
             return Ok(());
         }
+        let rejected = self.rejected(&ack)?;
         let now = self.now();
         let moved = self.reading.subscription.ack(ack.generation, ack.acked_seq, now);
         let moved = moved.map_err(|ahead| Status::from(Fault::new(ErrorReason::AckAhead, ahead.to_string())))?;
@@ -134,7 +141,22 @@ impl<S: Store, A: Availability> Feed<S, A> {
             let named = &self.reading.named;
             self.reading.engine.ack(&named.desk, &named.connector, ack.generation, seq);
         }
+        for (seq, rejection) in rejected {
+            self.reading.subscription.reject(ack.generation, seq, rejection);
+        }
         Ok(())
+    }
+
+    /// Those of the rejected decisions that wait for an ack.
+    fn rejected(&self, ack: &pb::SubscribeAck) -> Result<Vec<(u64, Rejection)>, Status> {
+        let rejections = rejection::read(&ack.rejections, "ack.")?;
+        if rejections.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (desk, incarnation) = (&self.reading.named.desk, self.reading.engine.store().incarnation());
+        let sent = self.reading.subscription.unacknowledged();
+        let known = |seq: u64| Some((seq, rejections.get(&render::decision_id(desk, incarnation, seq))?.clone()));
+        Ok(sent.filter_map(known).collect())
     }
 
     async fn wait(&mut self) -> Woken {

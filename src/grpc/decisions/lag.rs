@@ -1,5 +1,6 @@
 //! How far a connector is behind, and who reads for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tonic::Status;
@@ -7,16 +8,18 @@ use tonic::Status;
 use super::place::selection;
 use crate::availability::Availability;
 use crate::domain::connector::Connector;
-use crate::domain::id::{ConnectorId, DeskKey};
-use crate::domain::readers::Readers;
+use crate::domain::id::{ConnectorId, DeskKey, TicketId};
+use crate::domain::readers::{Aside, Readers};
 use crate::engine::Engine;
-use crate::grpc::render;
 use crate::grpc::status::of_store;
+use crate::grpc::{name, render};
 use crate::proto::handoff::v1 as pb;
 use crate::store::Store;
 
 /// Beyond this, decisions that wait are not counted.
 const MOST_COUNTED: u32 = 10_000;
+/// Tickets in quarantine that are named.
+const MOST_QUARANTINED: usize = 100;
 
 /// Acknowledged position and head only: what a list can afford.
 pub(super) fn position(readers: &Readers, head: u64) -> pb::ConnectorLag {
@@ -58,6 +61,31 @@ pub(super) async fn born<S: Store, A: Availability>(
     connector: &Connector,
 ) -> Result<u64, Status> {
     engine.store().first_seq(desk, connector.create_time).await.map_err(|error| of_store(&error))
+}
+
+/// Tickets whose decisions it is not sent, and how many there are.
+pub(super) async fn quarantined<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    desk: &DeskKey,
+    connector: &ConnectorId,
+    readers: &Readers,
+) -> Result<(Vec<pb::QuarantinedTicket>, u32), Status> {
+    let kept_back: Vec<_> = readers.aside.iter().filter(|(_, aside)| !aside.released).collect();
+    let count = u32::try_from(kept_back.len()).unwrap_or(u32::MAX);
+    let shown = kept_back.into_iter().take(MOST_QUARANTINED);
+    let asides: BTreeMap<TicketId, &Aside> = shown.map(|(ticket, aside)| (*ticket, aside)).collect();
+    let tickets = engine.store().tickets(desk, &asides.keys().copied().collect()).await;
+    let tickets = tickets.map_err(|error| of_store(&error))?;
+    let drawn = tickets.iter().filter_map(|row| {
+        let aside = asides.get(&row.id)?;
+        Some(pb::QuarantinedTicket {
+            ticket: name::ticket(&desk.desk, &row.name),
+            from_seq: row.quarantines.get(connector).copied().unwrap_or(aside.after + 1),
+            reason: aside.reason.to_string(),
+            quarantine_time: Some(render::timestamp(aside.since)),
+        })
+    });
+    Ok((drawn.collect(), count))
 }
 
 /// Who reads for it, on whichever replica.

@@ -51,7 +51,8 @@ pub(super) async fn open<S: Store, A: Availability>(
         acked_seq: Some(extent.acked),
         window,
     };
-    let subscription = Subscription::new(generation, window, place.after, place.prev, engine.clock().now());
+    let mut subscription = Subscription::new(generation, window, place.after, place.prev, engine.clock().now());
+    readers.failures().for_each(|(seq, failures)| subscription.counted(seq, failures));
     let reading = Reading::new(engine, place, subscription);
     Ok(Feed { reading, seat, inbound, shutdown, welcome: Some(welcome), deaf: false, over: Over::No })
 }

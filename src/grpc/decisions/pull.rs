@@ -1,25 +1,30 @@
 //! PullDecisions and AckDecisions: a subscription cut into calls. Nothing of it is kept between two pulls but the generation
 //! in the store and, in the hub, since when nobody reads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tonic::Status;
 
 use super::feed::{check, displaced};
 use super::place::{self, Found, Wish};
-use super::reading::Reading;
-use super::{opening, place::connector};
+use super::reading::{self, Reading};
+use super::{opening, place::connector, rejection};
 use crate::availability::Availability;
+use crate::domain::connector::Connector;
+use crate::domain::readers::Readers;
 use crate::domain::time::Span;
 use crate::engine::{Engine, Reader};
 use crate::grpc::form::Form;
+use crate::grpc::name::ConnectorRef;
+use crate::grpc::render;
 use crate::grpc::status::{About, Fault, of_failure, of_store};
 use crate::proto::handoff::v1::pull_decisions_request::Resume;
 use crate::proto::handoff::v1::subscribe_hello::Resume as Asked;
 use crate::proto::handoff::v1::{self as pb, ErrorReason};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::stream::subscription::Subscription;
+use crate::stream::subscription::{MAX_WINDOW, Rejection, Subscription};
 
 /// The longest that a pull may wait.
 const MAX_WAIT: Span = Span::from_secs(60);
@@ -49,7 +54,8 @@ pub(super) async fn pull<S: Store, A: Availability>(
     let place = found.part(engine, &readers, &instance, if told > opening { told + 1 } else { told }).await?;
     let (acked, generation) = (place.extent.acked, newest);
     let clock = engine.clock();
-    let subscription = Subscription::new(generation, most, place.after, place.prev, clock.now());
+    let mut subscription = Subscription::new(generation, most, place.after, place.prev, clock.now());
+    readers.failures().for_each(|(seq, failures)| subscription.counted(seq, failures));
     let deadline = clock.now() + wait;
     let mut reading = Reading::new(engine.clone(), place, subscription);
     let decisions = loop {
@@ -120,19 +126,50 @@ async fn sit_down<S: Store, A: Availability>(
     seated.ok_or_else(displaced)
 }
 
+/// Counts the oldest of the rejected decisions that are not acknowledged.
+async fn reject<S: Store, A: Availability>(
+    engine: &Engine<S, A>,
+    named: &ConnectorRef,
+    connector: &Connector,
+    readers: &Readers,
+    generation: u64,
+    rejections: &BTreeMap<String, Rejection>,
+) -> Result<(), Status> {
+    let reader = readers.instances.iter().find(|(_, row)| row.generation == generation);
+    let Some((instance, _)) = reader else { return Ok(()) };
+    let (desk, store) = (&named.desk, engine.store());
+    let shares = readers.shares(instance);
+    let after = shares.first().unwrap_or(readers.base);
+    let mut selection = place::selection(connector, &[]);
+    selection.shares = Some(Arc::new(shares));
+    let found = store.log_after(desk, &selection, after, MAX_WINDOW).await.map_err(|error| of_store(&error))?.0;
+    let rejected = found.iter().find_map(|row| {
+        let id = render::decision_id(desk, store.incarnation(), row.seq());
+        Some((row, rejections.get(&id)?.reason.clone()))
+    });
+    let failed = rejected.and_then(|(row, reason)| reading::failed(selection.connector.as_ref(), row, reason));
+    if let Some(failed) = failed {
+        let counted = engine.not_taken(desk, &named.connector, generation, failed).await;
+        counted.map_err(|failure| of_failure(failure, &About::connector(named)))?;
+    }
+    Ok(())
+}
+
 pub(super) async fn ack<S: Store, A: Availability>(
     engine: &Engine<S, A>,
     request: &pb::AckDecisionsRequest,
 ) -> Result<pb::AckDecisionsResponse, Status> {
     let mut form = Form::new();
     let named = form.connector("connector", &request.connector);
-    for (field, number) in [("generation", request.generation), ("acked_seq", request.acked_seq)] {
-        if number == 0 {
-            form.refuse(field, "is required");
-        }
+    if request.generation == 0 {
+        form.refuse("generation", "is required");
+    }
+    if request.acked_seq == 0 && request.rejections.is_empty() {
+        form.refuse("acked_seq", "is required without rejections");
     }
     let named = form.finish(named)?;
-    connector(engine, &named).await?;
+    let rejections = rejection::read(&request.rejections, "")?;
+    let row = connector(engine, &named).await?;
     let about = About::connector(&named);
     let readers = engine.readers(&named.desk, &named.connector).await;
     let readers = readers.map_err(|failure| of_failure(failure, &about))?;
@@ -150,5 +187,8 @@ pub(super) async fn ack<S: Store, A: Availability>(
     let readers = engine.readers(&named.desk, &named.connector).await;
     let readers = readers.map_err(|failure| of_failure(failure, &about))?;
     let acked = readers.acked_by(request.generation).unwrap_or_else(|| readers.acked());
+    if !rejections.is_empty() {
+        reject(engine, &named, &row, &readers, request.generation, &rejections).await?;
+    }
     Ok(pb::AckDecisionsResponse { acked_seq: Some(acked) })
 }

@@ -9,9 +9,11 @@ use tonic::{Code, Status};
 use super::place::Place;
 use super::scene::Drawing;
 use crate::availability::Availability;
+use crate::domain::bucket::Bucket;
+use crate::domain::id::ConnectorId;
 use crate::domain::log::{LogRow, Selection};
 use crate::domain::time::{Span, Time};
-use crate::engine::Engine;
+use crate::engine::{Engine, Failed};
 use crate::grpc::name::ConnectorRef;
 use crate::grpc::render;
 use crate::grpc::status::of_store;
@@ -19,7 +21,7 @@ use crate::proto::handoff::v1 as pb;
 use crate::store::{self, Store};
 use crate::stream::hub::Recent;
 use crate::stream::instances::Part;
-use crate::stream::subscription::{HEARTBEAT, Subscription};
+use crate::stream::subscription::{HEARTBEAT, NotTaken, Subscription};
 
 /// Decisions in one message of a stream.
 const BATCH: usize = 64;
@@ -40,6 +42,12 @@ pub(super) struct Reading<S, A> {
     born: u64,
     /// The store did not answer, and is not asked before this.
     rests_until: Time,
+}
+
+/// What is counted of a decision that was not taken.
+pub(super) fn failed(reader: Option<&ConnectorId>, row: &LogRow, reason: Arc<str>) -> Option<Failed> {
+    let (ticket, bucket) = row.entry.event.ticket.zip(Bucket::of(reader, &row.entry))?;
+    Some(Failed { seq: row.seq(), ticket, bucket, reason })
 }
 
 /// Whether a stream goes on.
@@ -84,7 +92,28 @@ impl<S: Store, A: Availability> Reading<S, A> {
         let first = part.shares.first().unwrap_or(*self.head.borrow()).max(self.born.saturating_sub(1));
         self.selection.shares = (!part.shares.is_whole()).then(|| Arc::new(part.shares.clone()));
         self.subscription = self.subscription.anew(part.generation, first, self.now());
+        part.failures.iter().for_each(|(seq, failures)| self.subscription.counted(*seq, *failures));
         first
+    }
+
+    /// Has it counted that a decision was not taken. Where the store does not answer it does not count.
+    pub async fn not_taken(&mut self, not_taken: NotTaken) -> Result<(), Status> {
+        let NotTaken { seq, reason } = not_taken;
+        let rows = match self.rows(seq.saturating_sub(1), 1).await {
+            Ok((rows, _)) => rows,
+            Err(status) if status.code() == Code::Unavailable => return Ok(()),
+            Err(status) => return Err(status),
+        };
+        let Some(row) = rows.first().filter(|row| row.seq() == seq) else { return Ok(()) };
+        let Some(failed) = failed(self.selection.connector.as_ref(), row, reason) else { return Ok(()) };
+        let (desk, connector) = (&self.named.desk, &self.named.connector);
+        match self.engine.not_taken(desk, connector, self.subscription.generation(), failed).await {
+            Ok(failures) => self.subscription.counted(seq, failures),
+            Err(failure) => {
+                tracing::warn!(desk = %desk.desk, %connector, seq, %failure, "a failed delivery was not counted")
+            }
+        }
+        Ok(())
     }
 
     /// [`Reading::read`] for a stream, which stays open while the store does not answer: nothing for now, and again a little later.

@@ -143,8 +143,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_decision_has_the_domains_word() {
-        for number in 1..=19 {
-            let kind = pb::DecisionKind::try_from(number).expect("19 kinds");
+        for number in 1..=20 {
+            let kind = pb::DecisionKind::try_from(number).expect("20 kinds");
             assert_eq!(kind_number(&kind_word(kind)), number);
         }
         assert_eq!(kind_word(pb::DecisionKind::OfferRevoked).as_ref(), "offer_revoked");

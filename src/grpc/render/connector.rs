@@ -28,5 +28,7 @@ pub fn connector(desk: &DeskId, row: &Connector) -> pb::Connector {
         create_time: Some(timestamp(row.create_time)),
         update_time: Some(timestamp(row.update_time)),
         etag: etag(row.ver),
+        quarantined: Vec::new(),
+        quarantined_count: None,
     }
 }

@@ -48,6 +48,7 @@ pub fn needs(body: &Body) -> Needs {
         | Body::LegEnded { .. }
         | Body::Held { .. }
         | Body::Notified { .. }
+        | Body::Quarantined { .. }
         | Body::Escalated { .. }
         | Body::Closed {}
         | Body::Cancelled { .. }
@@ -66,6 +67,7 @@ pub fn needs(body: &Body) -> Needs {
         | Body::Resolved { .. } => Needs::Ticket,
         // Never sent to a connector.
         Body::WrapUpFinished { .. }
+        | Body::Released { .. }
         | Body::LegCancelled { .. }
         | Body::LegMoved { .. }
         | Body::Visited { .. }

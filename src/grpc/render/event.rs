@@ -150,6 +150,8 @@ impl History {
                 Told { agent: to_agent.as_ref(), reason: state.word(), ..told }
             }
             Body::Notified { reason, owner, .. } => Told { agent: owner.as_ref(), reason: reason.word(), ..told },
+            Body::Quarantined { reason, .. } => Told { reason, ..told },
+            Body::Released { .. } => Told { kind: "released", ..told },
             Body::Held { hold } => Told { agent: hold.handler.as_ref(), ..told },
             Body::Resolved { resolution, .. } => Told { agent: resolution.agent.as_ref(), ..told },
             Body::WrapUpFinished { leg, .. } => silent("wrap_up_finished", *leg),
@@ -239,8 +241,10 @@ fn end_word(end: OfferEnd) -> &'static str {
 
 /// An entry as its customer may see it: that something happened, and nothing of who did it or did not want to.
 pub fn hide_from_customer(event: pb::TicketEvent) -> pb::TicketEvent {
-    let about_agents =
-        matches!(event.kind.as_str(), "offered" | "offer_revoked" | "connect" | "connect_failed" | "notification");
+    let about_agents = matches!(
+        event.kind.as_str(),
+        "offered" | "offer_revoked" | "connect" | "connect_failed" | "notification" | "quarantined" | "released"
+    );
     let kind = event.actor.map_or(pb::ActorKind::Unspecified as i32, |actor| actor.kind);
     pb::TicketEvent {
         actor: Some(pb::Actor { kind, name: String::new() }),

@@ -66,6 +66,16 @@ pub(super) fn reopen(request: &pb::ReopenTicketRequest) -> Result<(TicketRef, Ca
     Ok((ticket, call))
 }
 
+/// What is to be let out, and the call that writes it down.
+pub(super) fn release(request: &pb::ReleaseTicketRequest) -> Result<(TicketRef, Call), Status> {
+    let mut form = Form::new();
+    let ticket = form.ticket("name", &request.name);
+    let request_id = form.request_id(&request.request_id);
+    let ticket = form.finish(ticket)?;
+    let call = call(ticket.desk.clone(), Command::ReleaseTicket { ticket: ticket.id() }, request, request_id);
+    Ok((ticket, call))
+}
+
 pub(super) fn cancel(request: &pb::CancelTicketRequest) -> Result<(TicketRef, Call), Status> {
     let mut form = Form::new();
     let ticket = form.ticket("name", &request.name);

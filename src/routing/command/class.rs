@@ -21,6 +21,7 @@ impl Command {
             | Command::Relane { .. }
             | Command::TickTicket { .. }
             | Command::TickAgent { .. }
+            | Command::QuarantineTicket { .. }
             | Command::ConnectorPresence { .. }
             | Command::EndSession { .. } => 1,
             Command::CreateTicket(_)
@@ -32,6 +33,7 @@ impl Command {
             | Command::AssignTicket { .. }
             | Command::EscalateTicket { .. }
             | Command::TransferTicket { .. }
+            | Command::ReleaseTicket { .. }
             | Command::SetAgentState { .. }
             | Command::ReportEndpoint { .. }
             | Command::StartSession { .. } => 2,
@@ -72,7 +74,9 @@ impl Command {
             | Command::RequeueTicket { .. }
             | Command::AssignTicket { .. }
             | Command::EscalateTicket { .. }
-            | Command::TransferTicket { .. } => true,
+            | Command::TransferTicket { .. }
+            | Command::QuarantineTicket { .. }
+            | Command::ReleaseTicket { .. } => true,
             Command::Diagnose { .. }
             | Command::Relane { .. }
             | Command::TickAgent { .. }

@@ -63,6 +63,8 @@ impl Command {
             | Command::ResumeTicket { ticket: id }
             | Command::RequeueTicket { ticket: id, .. }
             | Command::EscalateTicket { ticket: id, .. }
+            | Command::QuarantineTicket { ticket: id, .. }
+            | Command::ReleaseTicket { ticket: id }
             | Command::TickTicket { ticket: id } => ticket(id),
             Command::AssignTicket { ticket, agent, .. } => {
                 Roots { tickets: vec![*ticket], agents: vec![agent.clone()], ..Roots::default() }

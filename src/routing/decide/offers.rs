@@ -30,14 +30,11 @@ pub(super) fn accept(
     let (leg, offer) = ticket.offer(id).ok_or_else(missing)?;
     check_session(draft, leg, offer, session)?;
     match offer.state {
-        OfferState::Pending if draft.now() <= offer.lapse_time => {
+        // Its time may be over where its timer is late: after an outage whoever answered in time wins.
+        OfferState::Pending => {
             // Nobody holds the row any more: the event changes it in place.
             drop(ticket);
             take(draft, id, device, connected)?;
-        }
-        // Its timer is late; the answer is the same as if it were not.
-        OfferState::Pending => {
-            return Err(Reject::OfferGone { offer: id, state: OfferState::Expired, end: Some(OfferEnd::Expired) });
         }
         OfferState::Accepted | OfferState::Confirmed if offer.device.as_ref() == Some(device) => {}
         OfferState::Accepted | OfferState::Confirmed => return Err(Reject::AcceptedElsewhere { offer: id }),

@@ -1,5 +1,6 @@
 //! Events of a ticket as a whole: birth, place, hold, escalation, transfer, end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{due, legs, settle, ticket_mut};
@@ -96,6 +97,7 @@ fn born(id: TicketId, at: Time, birth: &Birth) -> Ticket {
         cancel_reason: None,
         tombstone: false,
         infeasibility: None,
+        quarantines: BTreeMap::new(),
         unassigned_due: Some(birth.unassigned_due),
         terminal_visits: 0,
         close_due: None,
@@ -183,6 +185,12 @@ pub(super) fn apply(ws: &mut WorkingSet<'_>, id: TicketId, event: &Event) {
             row.state = TicketState::Open;
             row.hold = None;
             customer_turn_over(row, at);
+        }
+        Body::Quarantined { connector, from, .. } => {
+            ticket_mut(ws, id).quarantines.insert(connector.clone(), *from);
+        }
+        Body::Released { connector } => {
+            ticket_mut(ws, id).quarantines.remove(connector);
         }
         Body::Visited { visit } => remember(ticket_mut(ws, id), std::slice::from_ref(visit.as_ref())),
         Body::Escalated { .. } | Body::TransferStarted { .. } | Body::TransferMoved { .. } => {

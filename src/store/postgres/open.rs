@@ -21,6 +21,7 @@ const MIGRATIONS: &[Step] = &[
     (2, "leases", include_str!("../../../migrations/postgres/0002_leases.sql")),
     (3, "readers", include_str!("../../../migrations/postgres/0003_readers.sql")),
     (4, "ties", include_str!("../../../migrations/postgres/0004_ties.sql")),
+    (5, "quarantine", include_str!("../../../migrations/postgres/0005_quarantine.sql")),
 ];
 
 /// PostgreSQL 15.

@@ -25,6 +25,7 @@ INSERT INTO lane SELECT 't', 'd' || n % 20, n, '{}' FROM generate_series(1, 2000
 INSERT INTO grp SELECT 't', 'd' || n % 20, n, '{}' FROM generate_series(1, 2000) AS n;
 INSERT INTO subscription SELECT 't', 'd' || n % 20, 'c' || n, 1, 1 FROM generate_series(1, 2000) AS n;
 INSERT INTO instance SELECT 't', 'd' || n % 20, 'c' || n, 'i', 1, 1, 1, n FROM generate_series(1, 2000) AS n;
+INSERT INTO quarantine SELECT 't', 'd' || n % 20, 'c' || n % 500, gen_random_uuid(), '3', 1, 1, n % 2, 'r', 1 FROM generate_series(1, 20000) AS n;
 INSERT INTO bucket SELECT 't', 'd' || n % 20, 'c' || n % 500, '=' || n, 1, 'i', 1, 0 FROM generate_series(1, 20000) AS n;
 INSERT INTO event SELECT t.tenant, t.desk, row_number() OVER (PARTITION BY t.desk), (extract(epoch FROM now()) * 1000000)::bigint, '{}', t.ticket, 1,
     'offered', t.connector, t.channel, 'c7', '{}' FROM ticket AS t;
@@ -47,6 +48,7 @@ const TABLES: &[&str] = &[
     "subscription",
     "instance",
     "bucket",
+    "quarantine",
     "desk",
     "desk_head",
 ];

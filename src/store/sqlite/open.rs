@@ -18,6 +18,7 @@ const MIGRATIONS: &[Step] = &[
     (1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
     (2, "leases", include_str!("../../../migrations/sqlite/0002_leases.sql")),
     (3, "readers", include_str!("../../../migrations/sqlite/0003_readers.sql")),
+    (5, "quarantine", include_str!("../../../migrations/sqlite/0005_quarantine.sql")),
 ];
 
 const DATABASE: &str = "handoff.db";

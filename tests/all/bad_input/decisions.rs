@@ -5,8 +5,8 @@ use handoff::proto::handoff::v1::subscribe_hello::Resume;
 use handoff::proto::handoff::v1::subscribe_request::Request;
 use handoff::proto::handoff::v1::{
     AckDecisionsRequest, ChannelConfirmation, Connector, CreateConnectorRequest, Cursor, DeleteConnectorRequest,
-    GetConnectorRequest, ListConnectorsRequest, PullDecisionsRequest, SubscribeAck, SubscribeHello, SubscribeRequest,
-    UpdateConnectorRequest, WatchDecisionsRequest, pull_decisions_request, watch_decisions_request,
+    GetConnectorRequest, ListConnectorsRequest, PullDecisionsRequest, Rejection, SubscribeAck, SubscribeHello,
+    SubscribeRequest, UpdateConnectorRequest, WatchDecisionsRequest, pull_decisions_request, watch_decisions_request,
 };
 use prost_types::{Duration, FieldMask};
 use tonic::transport::Channel;
@@ -81,6 +81,9 @@ fn pulls(channel: &Channel) -> Vec<Case> {
         Some(pull_decisions_request::Resume::Cursor(Cursor::default())), ..pull() }), INVALID_FIELD, ["cursor.seq"]);
     refused!(cases, channel, DecisionServiceClient.ack_decisions(AckDecisionsRequest::default()),
         INVALID_FIELD, ["connector", "generation", "acked_seq"]);
+    refused!(cases, channel, DecisionServiceClient.ack_decisions(AckDecisionsRequest { connector: PBX.into(), generation: 1,
+        rejections: vec![Rejection::default()], ..Default::default() }), INVALID_FIELD, ["rejections[0].decision_id",
+        "rejections[0].reason"]);
     refused!(cases, channel, DecisionServiceClient.watch_decisions(WatchDecisionsRequest { kinds: vec![99],
         ..Default::default() }), INVALID_FIELD, ["connector", "kinds[0]"]);
     refused!(cases, channel, DecisionServiceClient.watch_decisions(WatchDecisionsRequest { resume:

@@ -5,8 +5,8 @@ use handoff::proto::handoff::v1::ticket_service_client::TicketServiceClient;
 use handoff::proto::handoff::v1::transfer_target::Target;
 use handoff::proto::handoff::v1::{
     AssignTicketRequest, CancelTicketRequest, Concession, EndLegRequest, EscalateTicketRequest, FinishWrapUpRequest,
-    HoldTicketRequest, ReopenTicketRequest, RequeueTicketRequest, Requirement, ResolveTicketRequest,
-    ResumeTicketRequest, TransferTarget, TransferTicketRequest,
+    HoldTicketRequest, ReleaseTicketRequest, ReopenTicketRequest, RequeueTicketRequest, Requirement,
+    ResolveTicketRequest, ResumeTicketRequest, TransferTarget, TransferTicketRequest,
 };
 use prost_types::Timestamp;
 use tonic::transport::Channel;
@@ -22,6 +22,13 @@ pub fn cases(channel: &Channel) -> Vec<Case> {
     cases.extend(transfers(channel));
     cases.extend(places(channel));
     cases.extend(ends(channel));
+    refused!(
+        cases,
+        channel,
+        TicketServiceClient.release_ticket(ReleaseTicketRequest { name: "desks/d".into(), request_id: "x".into() }),
+        INVALID_FIELD,
+        ["name", "request_id"]
+    );
     cases
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use handoff::domain::bucket::{Bucket, Shares};
 use handoff::domain::event::Entry;
-use handoff::domain::id::{ConnectorId, DeskKey};
+use handoff::domain::id::{ConnectorId, DeskKey, TicketId};
 use handoff::domain::log::Selection;
 use handoff::domain::readers::{HAND_OVER, ReaderChange, Readers};
 use handoff::store::{Acked, Lease, Store};
 
-use super::harness::{Driver, at, connector, desk, main_desk};
+use super::harness::{Driver, at, connector, desk, main_desk, ticket};
 use super::{Place, day};
 
 fn name(word: &str) -> Arc<str> {
@@ -106,6 +106,11 @@ pub async fn what_became_of_the_readers_is_the_same_in_every_store<P: Place>() {
         ReaderChange::Rejoin { instance: name("c"), opening: 77, now: at(8), until: until(8) },
         ReaderChange::Settle { now: at(9) },
         ReaderChange::Open { instance: name("d"), now: at(30), until: until(30) },
+        ReaderChange::NotTaken { generation: 9, bucket: Bucket::Share(3), seq: 91 },
+        ReaderChange::NotTaken { generation: 9, bucket: Bucket::Share(3), seq: 91 },
+        aside(3, 91),
+        aside(4, 95),
+        ReaderChange::Release { ticket: ticket(&format!("{:032x}", 3)) },
         ReaderChange::Settle { now: at(31) },
     ];
     for (nth, step) in steps.into_iter().enumerate() {
@@ -116,7 +121,12 @@ pub async fn what_became_of_the_readers_is_the_same_in_every_store<P: Place>() {
         model.ack(own, nth as u64 * 10);
         assert_eq!(stored(&store).await, model);
     }
-    assert_eq!(model.instances.len(), 1);
+    assert_eq!((model.instances.len(), model.aside.len()), (1, 1));
+}
+
+fn aside(n: u8, from: u64) -> ReaderChange {
+    let id = ticket(&format!("{n:032x}"));
+    ReaderChange::SetAside { ticket: id, bucket: Bucket::of_id(id), from, reason: name("NO_LINE"), now: at(30) }
 }
 
 pub async fn a_connector_is_attended_as_long_as_some_stream_of_it_says_so<P: Place>() {
@@ -174,7 +184,11 @@ pub async fn a_reader_of_some_buckets_reads_their_decisions_and_no_others<P: Pla
         Shares { floors, ..Shares::default() }
     };
     let (one, rest) = ((Bucket::Named(name("one")), 9), (Bucket::Rest, 3));
+    let ids: Vec<TicketId> = driver.entries.iter().filter_map(|entry| entry.event.ticket).collect();
+    let (kept_back, behind) = (ids[0], ids[ids.len() / 2]);
+    assert_ne!(kept_back, behind);
     let parts = [
+        Shares { aside: [(kept_back, None), (behind, Some(40))].into(), ..with(std::slice::from_ref(&rest)) },
         with(&[]),
         with(std::slice::from_ref(&rest)),
         Shares { named: [name("one")].into(), ..with(std::slice::from_ref(&one)) },

@@ -88,7 +88,20 @@ impl Subscription {
     }
 
     pub async fn ack(&mut self, seq: u64) {
-        let ack = pb::SubscribeAck { generation: self.generation, acked_seq: seq };
+        self.say(pb::SubscribeAck { generation: self.generation, acked_seq: seq, rejections: Vec::new() }).await;
+    }
+
+    /// Says that this decision cannot be taken on, and is to come again at once; nothing more is acknowledged.
+    pub async fn reject(&mut self, decision: &pb::Decision, reason: &str) {
+        let rejection = pb::Rejection {
+            decision_id: decision.decision_id.clone(),
+            reason: reason.into(),
+            retry_delay: Some(prost_types::Duration::default()),
+        };
+        self.say(pb::SubscribeAck { generation: self.generation, acked_seq: 0, rejections: vec![rejection] }).await;
+    }
+
+    async fn say(&mut self, ack: pb::SubscribeAck) {
         let sent = self.up.send(pb::SubscribeRequest { request: Some(Request::Ack(ack)) }).await;
         sent.expect("the stream takes acknowledgements");
     }

@@ -447,7 +447,15 @@ fn ticket_command(scene: &Scene<'_>, op: u8, a: u8, b: u8, c: u8) -> Command {
         }
         236..240 => Command::ResumeTicket { ticket },
         240..244 => Command::RequeueTicket { ticket, reason: words("dropped"), prefer_handler: b.is_multiple_of(2) },
-        244..250 => Command::AssignTicket {
+        244 => Command::QuarantineTicket {
+            ticket,
+            connector: connector_id(one(["web", "pbx"], c)),
+            from: u64::from(b),
+            attempts: 5,
+            reason: words("no line"),
+        },
+        245 => Command::ReleaseTicket { ticket },
+        246..250 => Command::AssignTicket {
             ticket,
             agent: any_agent(b),
             mode: one([AssignMode::Offer, AssignMode::Force], c),

@@ -43,6 +43,32 @@ fn end(leg: LegId, ended_by: EndedBy) -> Command {
     Command::EndLeg { leg, ended_by }
 }
 
+#[test]
+fn a_ticket_that_a_connector_does_not_take_is_noted_once_and_let_go_once_and_goes_on_as_before() {
+    let mut world = World::open();
+    let (ticket, leg) = handled(&mut world, Channel::Chat, "ann");
+    let quarantine = |connector: &str, from| Command::QuarantineTicket {
+        ticket,
+        connector: connector_id(connector),
+        from,
+        attempts: 5,
+        reason: Arc::from("no line"),
+    };
+    let before = world.ticket(ticket).clone();
+    for (connector, from) in [("web", 7), ("web", 9), ("pbx", 8)] {
+        world.call(quarantine(connector, from));
+    }
+    let kept_back = world.ticket(ticket);
+    assert_eq!(kept_back.quarantines, [(connector_id("web"), 7), (connector_id("pbx"), 8)].into());
+    assert_eq!((kept_back.state, kept_back.ticket_seq), (before.state, before.ticket_seq + 2));
+    assert_eq!(kept_back.leg(leg.leg), before.leg(leg.leg));
+    world.call(Command::ReleaseTicket { ticket });
+    world.call(Command::ReleaseTicket { ticket });
+    let released = world.ticket(ticket);
+    assert!(released.quarantines.is_empty());
+    assert_eq!((released.ver, released.ticket_seq), (before.ver + 4, before.ticket_seq + 2));
+}
+
 fn handled(world: &mut World, channel: Channel, agent: &str) -> (TicketId, LegId) {
     let ticket = world.create("t", channel, |_| {});
     let leg = world.handle(ticket, agent);

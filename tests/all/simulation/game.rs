@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::calls::{Book, carry_out};
 use super::fleet::Fleet;
+use super::pair;
 use super::pause;
 use super::readers::{self, Habits};
 use super::repair;
@@ -88,13 +89,14 @@ pub struct Game {
     pub watch: Watch,
     book: Arc<Mutex<Book>>,
     readers: Vec<readers::Shared>,
+    pair: pair::Shared,
 }
 
 impl Game {
     pub fn new(plan: Plan, ground: Arc<Ground>, trace: &Trace) -> Game {
         let book = Arc::new(Mutex::new(Book::new(ground.clone(), trace.clone())));
         let watch = Watch::new(ground.clone(), desk_key(), trace.clone());
-        Game { plan, ground, watch, book, readers: readers::all(trace) }
+        Game { plan, ground, watch, book, readers: readers::all(trace), pair: pair::new(trace) }
     }
 
     /// What brings the desk about.
@@ -115,6 +117,11 @@ impl Game {
             let habits = Habits { dice: chance.dice(10 + turn.unsigned_abs()), faithful: false, turn };
             tasks.spawn(readers::read(reader.clone(), fleet.clone(), habits));
         }
+        self.pair_reads(&mut tasks, fleet, |turn| Habits {
+            dice: chance.dice(30 + turn.unsigned_abs()),
+            faithful: false,
+            turn,
+        });
         tasks.spawn(beats(self.ground.clone(), fleet.clone(), Some(chance.dice(4))));
         for number in self.book().open() {
             tasks.spawn(carry_out(self.book.clone(), fleet.clone(), number));
@@ -134,6 +141,12 @@ impl Game {
         pause::millis(&fleet.clock, dice.random_range(1..3_000)).await;
         reap(&mut tasks)?;
         self.watch.look()
+    }
+
+    fn pair_reads(&self, tasks: &mut JoinSet<Result<(), String>>, fleet: &Arc<Fleet>, habits: impl Fn(i64) -> Habits) {
+        for (process, turn) in pair::PROCESSES.into_iter().zip(self.readers.len() as i64..) {
+            tasks.spawn(pair::read(self.pair.clone(), process, fleet.clone(), habits(turn)));
+        }
     }
 
     /// Notes the next call of a client: something that makes sense now, or a repeat, or a request id used for something else.
@@ -169,6 +182,11 @@ impl Game {
             let habits = Habits { dice: chance.dice(20 + turn.unsigned_abs()), faithful: true, turn };
             tasks.spawn(readers::read(reader.clone(), fleet.clone(), habits));
         }
+        self.pair_reads(&mut tasks, fleet, |turn| Habits {
+            dice: chance.dice(40 + turn.unsigned_abs()),
+            faithful: true,
+            turn,
+        });
         tasks.spawn(beats(self.ground.clone(), fleet.clone(), None));
         for number in self.book().open() {
             tasks.spawn(carry_out(self.book.clone(), fleet.clone(), number));
@@ -212,6 +230,7 @@ impl Game {
         for reader in &self.readers {
             readers::lock(reader).complete(&log)?;
         }
+        pair::lock(&self.pair).complete(&log)?;
         for live in fleet.all() {
             live.engine.stop().await;
         }

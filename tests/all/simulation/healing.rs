@@ -63,12 +63,17 @@ impl Room {
         pause::millis(self.engine.clock(), millis).await;
     }
 
-    fn offered(&self, ticket: TicketId) -> bool {
+    /// The offer with which somebody is asked to take it.
+    fn pending(&self, ticket: TicketId) -> Option<OfferId> {
         let look = |rows: &WorkingSet<'static>, _| {
-            let leg = rows.tickets.get(&ticket).and_then(|row| row.pending_leg());
-            leg.is_some_and(|leg| leg.pending_offers().next().is_some())
+            let leg = rows.tickets.get(&ticket)?.pending_leg()?;
+            leg.pending_offers().next().map(|offer| offer.id)
         };
-        self.ground.look(&desk_key(), look).unwrap_or(false)
+        self.ground.look(&desk_key(), look).flatten()
+    }
+
+    fn offered(&self, ticket: TicketId) -> bool {
+        self.pending(ticket).is_some()
     }
 }
 
@@ -124,6 +129,29 @@ async fn a_commit_that_failed_is_said_to_be_so_and_a_repeat_finds_whatever_becam
         assert!(matches!(away, Err(Failure::StoreAway { .. })), "{away:?}");
         let answer = room.ask(chat(name), Some(name)).await.expect("nothing was lost");
         assert_eq!(answer, Answer::Ticket { ticket: ticket_id(name) });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_asked_before_an_outage_may_still_answer_for_five_seconds_after_it() {
+    for answers in [true, false] {
+        let room = Room::open(decide_rows).await;
+        let (first, session) = (ticket_id("first"), 1);
+        room.ask(chat("first"), None).await.expect("it is not refused");
+        room.pass(1_000).await;
+        let offer = room.pending(first).expect("somebody is asked");
+        // Twelve seconds of polls: longer than anybody is rung, and shorter than a lease.
+        room.weather.script("due_before", [Fate::Refused; 60]);
+        room.pass(13_000).await;
+        assert_eq!(room.pending(first), Some(offer), "its time is over, and it stands");
+        if answers {
+            let device = Arc::from("desk");
+            let accepted = room.ask(Command::AcceptOffer { offer, session, device, connected: true }, None).await;
+            accepted.expect("the agent was in time");
+        } else {
+            room.pass(8_000).await;
+            assert_ne!(room.pending(first), Some(offer), "nobody answered");
+        }
     }
 }
 

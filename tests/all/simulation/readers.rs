@@ -20,9 +20,9 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::fleet::Fleet;
-use super::pause;
 use super::scene::desk_key;
 use super::trace::Trace;
+use super::{pair, pause};
 use crate::pure::desk;
 
 /// A connector's own memory.
@@ -60,7 +60,7 @@ pub fn all(trace: &Trace) -> Vec<Shared> {
             trace: trace.clone(),
         }))
     };
-    desk::connectors().into_iter().map(reader).collect()
+    desk::connectors().into_iter().filter(|row| row.id.as_str() != pair::NAME).map(reader).collect()
 }
 
 pub fn lock(reader: &Shared) -> MutexGuard<'_, Reader> {
@@ -295,7 +295,7 @@ async fn begins<S: Store, A: Availability>(
 }
 
 /// Rows of the selection and how far they reach; from memory, else from the store.
-async fn rows<S: Store, A: Availability>(
+pub async fn rows<S: Store, A: Availability>(
     engine: &Engine<S, A>,
     selection: &Selection,
     after: u64,

@@ -1,6 +1,7 @@
-//! Four mistakes that are kept, each behind a switch of the test's own: the simulation has to notice every one of them.
+//! Six mistakes that are kept, each behind a switch of the test's own: the simulation has to notice every one of them.
 //!
-//! Two are the store's (`store::Slip`): it forgets answers, or keeps old deadlines. The other two are guards of the rules, which
+//! Four are the ports' (`store::Slip`): the store forgets answers, keeps old deadlines, or takes any acknowledgement for one of now;
+//! the index takes its position down too soon. The other two are guards of the rules, which
 //! no port could take away: what a store hands out is what the engine knows of the desk afterwards, and the index would
 //! follow. So the engine is given these functions in place of `routing::decide`.
 
@@ -124,6 +125,14 @@ fn a_deadline_that_is_not_recomputed_is_found() {
 fn a_cursor_that_is_saved_before_the_rest_is_done_is_found() {
     find("cursor saved before apply", cluster::run, |seed| Plan {
         slip: Slip { saves_cursor_first: true, ..Slip::default() },
+        ..Plan::of(seed)
+    });
+}
+
+#[test]
+fn an_acknowledgement_that_is_not_fenced_is_found() {
+    find("ack not fenced", cluster::run, |seed| Plan {
+        slip: Slip { acks_unfenced: true, ..Slip::default() },
         ..Plan::of(seed)
     });
 }

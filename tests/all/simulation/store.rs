@@ -46,6 +46,8 @@ pub struct Slip {
     pub keeps_deadlines: bool,
     /// The index takes down that it is at a number of the log before it has done what the log says up to there.
     pub saves_cursor_first: bool,
+    /// An acknowledgement moves all of its connector's buckets, whoever has them by now.
+    pub acks_unfenced: bool,
 }
 
 /// A row of the due index sorts like this: by time, tickets before agents.
@@ -376,7 +378,7 @@ impl Store for MemoryStore {
 
     async fn save_acked(&self, acks: Vec<Acked>) -> Result<(), Error> {
         let _one_at_a_time = self.ground.writing.lock().await;
-        self.ground.tables().save_acked(acks);
+        self.ground.tables().save_acked(acks, self.ground.slip);
         Ok(())
     }
 

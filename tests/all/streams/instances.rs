@@ -145,7 +145,8 @@ async fn pulls_take_part_and_an_ack_of_the_generation_before_has_no_effect() {
         stage.clients.decisions.clone().pull_decisions(request).await.expect("a pull").into_inner()
     };
     let ack = async |generation, acked_seq| {
-        let request = pb::AckDecisionsRequest { connector: stage.connector.clone(), generation, acked_seq };
+        let request =
+            pb::AckDecisionsRequest { connector: stage.connector.clone(), generation, acked_seq, rejections: vec![] };
         let answer = stage.clients.decisions.clone().ack_decisions(request).await.expect("an answer");
         answer.into_inner().acked_seq.expect("where it stands")
     };

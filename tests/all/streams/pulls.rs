@@ -24,7 +24,8 @@ async fn pull(stage: &Stage, request: pb::PullDecisionsRequest) -> Result<pb::Pu
 }
 
 async fn ack(stage: &Stage, generation: u64, acked_seq: u64) -> Result<u64, Status> {
-    let request = pb::AckDecisionsRequest { connector: stage.connector.clone(), generation, acked_seq };
+    let request =
+        pb::AckDecisionsRequest { connector: stage.connector.clone(), generation, acked_seq, rejections: vec![] };
     let answer = stage.clients.decisions.clone().ack_decisions(request).await?.into_inner();
     Ok(answer.acked_seq.expect("where it stands"))
 }

@@ -72,6 +72,12 @@ impl Scene<'_> {
                 hop_count: u32::from(*hops),
                 hop_limit: u32::from(*limit),
             }),
+            Body::Quarantined { connector, from, attempts, reason } => Payload::Quarantined(pb::QuarantinedDecision {
+                connector: name::connector(desk, connector),
+                from_seq: *from,
+                attempts: *attempts,
+                reason: reason.to_string(),
+            }),
             Body::Held { hold: held } => Payload::Held(pb::HeldDecision { hold: Some(hold(desk, held)) }),
             _ => self.offer_payload().or_else(|| self.ending())?,
         })

@@ -1,11 +1,12 @@
 -- ?3, ?4: after this number, up to that; ?5, ?6: channels and kinds as lists, or null for all; ?8: of tickets that this connector
 -- created, or of agents whom it reaches.
--- ?9: of each bucket, what comes after this number; null: all of all.
+-- ?9: of each bucket, and each ticket apart, what comes after this number; null: all of all.
 WITH created AS (
     SELECT seq FROM event
     WHERE tenant = ?1 AND desk = ?2 AND connector = ?8 AND seq > ?3 AND seq <= ?4
       AND (?5 IS NULL OR channel IN (SELECT value FROM json_each(?5))) AND (?6 IS NULL OR kind IN (SELECT value FROM json_each(?6)))
       AND (?9 IS NULL OR seq > coalesce(
+          (SELECT value FROM json_each(?9) WHERE key = ticket),
           (SELECT value FROM json_each(?9) WHERE key = CASE WHEN instance IS NULL THEN substr(ticket, -1) ELSE '=' || instance END),
           (SELECT value FROM json_each(?9) WHERE key = '*' AND instance IS NOT NULL),
           9223372036854775807))
@@ -15,6 +16,7 @@ WITH created AS (
     WHERE tenant = ?1 AND desk = ?2 AND side_connector = ?8 AND seq > ?3 AND seq <= ?4
       AND (?5 IS NULL OR channel IN (SELECT value FROM json_each(?5))) AND (?6 IS NULL OR kind IN (SELECT value FROM json_each(?6)))
       AND (?9 IS NULL OR seq > coalesce(
+          (SELECT value FROM json_each(?9) WHERE key = ticket),
           (SELECT value FROM json_each(?9) WHERE key = substr(ticket, -1)),
           9223372036854775807))
     ORDER BY seq LIMIT ?7

@@ -7,7 +7,7 @@ use handoff::domain::readers::{ReaderChange, Readers};
 use handoff::domain::time::Time;
 use handoff::store::{Acked, Lease, Leases};
 
-use super::{Kept, Tables};
+use super::{Kept, Slip, Tables};
 
 impl Tables {
     pub fn change_readers(&mut self, desk: &DeskKey, connector: &ConnectorId, change: &ReaderChange) -> Readers {
@@ -17,10 +17,15 @@ impl Tables {
         readers.clone()
     }
 
-    pub fn save_acked(&mut self, acks: Vec<Acked>) {
+    pub fn save_acked(&mut self, acks: Vec<Acked>, slip: Slip) {
         for Acked { desk, connector, generation, seq } in acks {
             let readers = self.desks.get_mut(&desk).and_then(|kept| kept.readers.get_mut(&connector));
-            readers.into_iter().for_each(|readers| readers.ack(generation, seq));
+            let Some(readers) = readers else { continue };
+            if slip.acks_unfenced {
+                readers.buckets.values_mut().for_each(|held| held.acked = held.acked.max(seq));
+            } else {
+                readers.ack(generation, seq);
+            }
         }
     }
 
