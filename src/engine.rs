@@ -9,6 +9,7 @@ pub mod call;
 mod desk;
 mod doubts;
 mod handle;
+mod loads;
 mod outage;
 mod past;
 mod readers;
