@@ -333,4 +333,9 @@ pub trait Availability: Send + Sync + 'static {
         epoch: u64,
         now: Time,
     ) -> impl Future<Output = Result<(Vec<Reservation>, bool), Error>> + Send;
+
+    /// Waits until somebody, perhaps this process, says that it has moved a desk's view, and answers how far that desk's log is at
+    /// least. A hint: it may be missing, late, or repeated, and never comes where no other process uses the index. One caller at a
+    /// time; what comes while nobody waits may be lost. May be dropped and called again.
+    fn heard(&self) -> impl Future<Output = (DeskKey, u64)> + Send;
 }

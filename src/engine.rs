@@ -170,6 +170,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
         if inner.store.is_shared() {
             let (i, s, rest) = again(timers::LOOKOUT);
             tasks.spawn(timers::every(i, s, rest, timers::lookout));
+            tasks.spawn(timers::hints(inner.clone(), shutdown.clone()));
         }
         let (i, s, rest) = again(timers::RETENTION);
         tasks.spawn(timers::every(i, s, rest, timers::retention));

@@ -36,4 +36,11 @@ impl Availability for ChosenIndex {
         flip(desk: &DeskKey, token: u128, pages: u32, cursor: u64, head: u64) -> ();
         rematch(desk: &DeskKey, epoch: u64, now: Time) -> (Vec<Reservation>, bool);
     }
+
+    async fn heard(&self) -> (DeskKey, u64) {
+        match self {
+            ChosenIndex::Memory(index) => index.heard().await,
+            ChosenIndex::Redis(index) => index.heard().await,
+        }
+    }
 }

@@ -290,4 +290,8 @@ impl Availability for MemoryIndex {
             }
         })
     }
+
+    async fn heard(&self) -> (DeskKey, u64) {
+        std::future::pending().await
+    }
 }

@@ -13,6 +13,7 @@
 
 mod call;
 mod dump;
+mod hints;
 mod keys;
 mod link;
 mod rows;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use redis::Value;
 
 use self::call::{Answer, Call};
+use self::hints::Hints;
 use self::link::Link;
 use self::scripts::{Scripts, Text};
 use super::{
@@ -76,6 +78,7 @@ impl Options {
 pub struct RedisIndex {
     options: Options,
     link: Link,
+    hints: Hints,
     scripts: Scripts,
     clock: Clock,
     /// Desks that this process was asked about: those that it sweeps.
@@ -105,8 +108,9 @@ impl RedisIndex {
         edit: impl Fn(&str) -> String,
     ) -> Result<RedisIndex, ConnectError> {
         let link = Link::connect(&options, &clock).await?;
+        let hints = Hints::new(options.clone(), clock.clone());
         let (scripts, desks, paused_until) = (Scripts::new(edit), Mutex::default(), Mutex::default());
-        Ok(RedisIndex { options, link, scripts, clock, desks, paused_until })
+        Ok(RedisIndex { options, link, hints, scripts, clock, desks, paused_until })
     }
 
     /// Runs a script over a desk's keys.
@@ -321,5 +325,9 @@ impl Availability for RedisIndex {
         let answer = of_epoch(self.run(desk, &self.scripts.rematch, call).await?, desk, epoch)?;
         let done = self.link.read(answer.text(0))? == "1";
         Ok((self.link.read(answer.reservations(1))?, done))
+    }
+
+    async fn heard(&self) -> (DeskKey, u64) {
+        self.hints.next().await
     }
 }

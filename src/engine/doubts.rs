@@ -69,12 +69,20 @@ impl Doubts {
 pub(super) struct Reports {
     /// With the epoch that was known.
     desks: Mutex<BTreeMap<DeskKey, (Doubt, u64)>>,
+    /// How far the logs of desks are, as other replicas say.
+    hints: Mutex<BTreeMap<DeskKey, u64>>,
     news: Notify,
 }
 
 impl Reports {
     pub fn report(&self, desk: &DeskKey, doubt: Doubt, epoch: u64) {
-        self.lock().insert(desk.clone(), (doubt, epoch));
+        lock(&self.desks).insert(desk.clone(), (doubt, epoch));
+        self.news.notify_one();
+    }
+
+    /// A hint holds nothing up: while there are batches under way it waits for them, and one of its desk finds out by itself.
+    pub fn hint(&self, desk: DeskKey, head: u64) {
+        lock(&self.hints).insert(desk, head);
         self.news.notify_one();
     }
 
@@ -83,22 +91,27 @@ impl Reports {
     }
 
     pub fn any(&self) -> bool {
-        !self.lock().is_empty()
+        !lock(&self.desks).is_empty()
     }
+}
 
-    fn take(&self) -> BTreeMap<DeskKey, (Doubt, u64)> {
-        std::mem::take(&mut *self.lock())
-    }
+fn take<T>(reports: &Mutex<BTreeMap<DeskKey, T>>) -> BTreeMap<DeskKey, T> {
+    std::mem::take(&mut *lock(reports))
+}
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, (Doubt, u64)>> {
-        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(reports: &Mutex<BTreeMap<DeskKey, T>>) -> MutexGuard<'_, BTreeMap<DeskKey, T>> {
+    reports.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S: Store, A: Availability> Writer<S, A> {
     /// Looks into what is in doubt, if it is time.
     pub(super) async fn dispel_doubts(&mut self) {
-        for (desk, (doubt, epoch)) in self.inner.reports.take() {
+        for (desk, head) in take(&self.inner.reports.hints) {
+            if self.inner.with_desk(&desk, |state| state.head < head) == Some(true) {
+                self.doubts.raise_now(desk, Doubt::Head);
+            }
+        }
+        for (desk, (doubt, epoch)) in take(&self.inner.reports.desks) {
             // A view of another epoch was found meanwhile.
             let old = doubt == Doubt::View && self.inner.with_desk(&desk, |state| state.epoch) != Some(epoch);
             if !old {

@@ -1,6 +1,7 @@
 //! The index in Redis when Redis is not what it should be: emptied, gone, forgetful, full, slow, strange, or somebody else's.
 
 mod access;
+pub mod hints;
 mod sentinel;
 
 use std::time::Duration;
@@ -83,6 +84,23 @@ async fn reserve(index: &RedisIndex, number: u128) -> Result<Vec<Option<Reservat
 
 async fn advance(index: &RedisIndex, from: u64, change: Change) -> Result<Advanced, Error> {
     index.advance(&desk(), 1, from, from + 1, change, NOW).await
+}
+
+/// Until a hint is heard of what goes on meanwhile. From when on it listens is not known.
+async fn hear(index: &RedisIndex, from: u64) -> (DeskKey, u64) {
+    let goes_on = async {
+        for at in from.. {
+            advance(index, at, Change::default()).await.expect("of this epoch");
+        }
+    };
+    let heard = async {
+        tokio::select! {
+            biased;
+            heard = index.heard() => heard,
+            () = goes_on => unreachable!("it goes on for ever"),
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.expect("a hint")
 }
 
 fn wrong_epoch<T>() -> Result<T, Error> {

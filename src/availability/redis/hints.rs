@@ -5,6 +5,7 @@
 //! again after a while, and what was said meanwhile stays unheard. The channel is a classic one, not a sharded one: a message
 //! reaches every node of a cluster, and any of them can be listened to.
 
+use std::error::Error;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -86,7 +87,7 @@ impl Hints {
                 }
                 *line = Line { open: Some(open), failures: 0 };
             }
-            Ok(Err(error)) => line.broke(&link::said(&error)),
+            Ok(Err(error)) => line.broke(&error.source().map_or_else(|| error.to_string(), ToString::to_string)),
             Err(late) => line.broke(&late.to_string()),
         }
     }
@@ -95,7 +96,10 @@ impl Hints {
 impl Line {
     fn broke(&mut self, why: &str) {
         if self.failures == 0 {
-            tracing::warn!(error = why, "hints of other replicas are not heard; the logs are looked at regularly all the same");
+            tracing::warn!(
+                error = why,
+                "hints of other replicas are not heard; the logs are looked at regularly all the same"
+            );
         }
         self.open = None;
         self.failures = self.failures.saturating_add(1);

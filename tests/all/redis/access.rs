@@ -7,7 +7,7 @@ use crate::harness::Folder;
 use crate::harness::redis::Cluster;
 
 /// The rule as the documentation has it.
-fn documented_rule() -> Vec<String> {
+pub fn documented_rule() -> Vec<String> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/redis.md")).expect("a page");
     let line = page.lines().find(|line| line.starts_with("ACL SETUSER")).expect("a rule on the page");
     line.split_whitespace().map(str::to_owned).collect()
@@ -27,6 +27,7 @@ async fn use_all(index: &RedisIndex) {
     let gone = Change { connectors, retired_lanes: vec![LANE], ..Change::default() };
     advance(index, 1, gone).await.expect("of this epoch");
     assert!(index.expire(9, NOW + Span::from_secs(9)).await.expect("it sweeps").is_empty());
+    assert_eq!(hear(index, 2).await.0, desk());
     index.begin(&desk(), 2, 2, NOW).await.expect("begins");
 }
 
