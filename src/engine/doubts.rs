@@ -22,6 +22,8 @@ pub(super) enum Doubt {
     Head,
     /// There is no view of the epoch that is known.
     View,
+    /// There is one, and it is not what the log says.
+    Drift,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +78,13 @@ pub(super) struct Reports {
 
 impl Reports {
     pub fn report(&self, desk: &DeskKey, doubt: Doubt, epoch: u64) {
-        lock(&self.desks).insert(desk.clone(), (doubt, epoch));
+        let mut desks = lock(&self.desks);
+        let known = desks.entry(desk.clone()).or_insert((doubt, epoch));
+        // A smaller doubt finds itself again. That a view is wrong is found once in half a minute.
+        if *known != (Doubt::Drift, epoch) {
+            *known = (doubt, epoch);
+        }
+        drop(desks);
         self.news.notify_one();
     }
 
@@ -113,7 +121,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
         for (desk, (doubt, epoch)) in take(&self.inner.reports.desks) {
             // A view of another epoch was found meanwhile.
-            let old = doubt == Doubt::View && self.inner.with_desk(&desk, |state| state.epoch) != Some(epoch);
+            let old = doubt != Doubt::Head && self.inner.with_desk(&desk, |state| state.epoch) != Some(epoch);
             if !old {
                 self.doubts.raise_now(desk, doubt);
             }
@@ -127,6 +135,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             match doubt {
                 Doubt::Head => self.catch_up(&desk).await,
                 Doubt::View => self.rebuild(&desk).await,
+                Doubt::Drift => self.replace(&desk).await,
             }
         }
     }

@@ -120,12 +120,16 @@ impl<S: Store, A: Availability> Inner<S, A> {
         }
     }
 
-    async fn open_tickets(&self, desk: &DeskKey, after: Option<TicketId>) -> Result<Vec<Arc<Ticket>>, Failure> {
+    pub(super) async fn open_tickets(
+        &self,
+        desk: &DeskKey,
+        after: Option<TicketId>,
+    ) -> Result<Vec<Arc<Ticket>>, Failure> {
         let page = Page { after, limit: PAGE as u32 };
         self.store.open_tickets(desk, page).await.map_err(|error| Failure::of_store(&error))
     }
 
-    async fn every_agent(&self, desk: &DeskKey) -> Result<Vec<Arc<Agent>>, Failure> {
+    pub(super) async fn every_agent(&self, desk: &DeskKey) -> Result<Vec<Arc<Agent>>, Failure> {
         let mut agents: Vec<Arc<Agent>> = Vec::new();
         loop {
             let after: Option<AgentId> = agents.last().map(|agent| agent.id.clone());
@@ -208,6 +212,27 @@ impl<S: Store, A: Availability> Writer<S, A> {
             return;
         }
         match self.begin_view(desk, epoch).await {
+            Ok(begun) => self.loads.start(self.inner.clone(), desk.clone(), begun),
+            Err(failure) => self.not_built(desk, &failure),
+        }
+    }
+
+    /// Builds a view anew in the place of one that answers, and is wrong.
+    pub(super) async fn replace(&mut self, desk: &DeskKey) {
+        let Some(known) = self.inner.with_desk(desk, |state| state.epoch) else {
+            return self.doubts.dispel(desk, Doubt::Drift);
+        };
+        let under_way = self.loads.is_under_way(desk);
+        if !under_way && self.loads.are_enough() {
+            return;
+        }
+        // While it is built, and where another replica has begun to, there is none.
+        self.doubts.dispel(desk, Doubt::Drift);
+        self.doubts.raise(desk.clone(), Doubt::View);
+        if under_way {
+            return;
+        }
+        match self.begin_view(desk, known).await {
             Ok(begun) => self.loads.start(self.inner.clone(), desk.clone(), begun),
             Err(failure) => self.not_built(desk, &failure),
         }

@@ -38,7 +38,7 @@ const RETIRED_AT_ONCE: u32 = 1_000;
 const SAVE_ACKS: Duration = Duration::from_millis(250);
 
 impl<S: Store, A: Availability> Inner<S, A> {
-    async fn rest(&self, span: Span) {
+    pub(super) async fn rest(&self, span: Span) {
         let least =
             Span::from_millis(i64::try_from(LEAST_REST.as_millis()).unwrap_or(0)) * i64::from(self.clock.rate());
         self.clock.sleep(span.max(least)).await;

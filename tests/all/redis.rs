@@ -1,14 +1,15 @@
 //! The index in Redis when Redis is not what it should be: emptied, gone, forgetful, full, slow, strange, or somebody else's.
 
 mod access;
-pub mod hints;
+mod drift;
+mod hints;
 mod sentinel;
 
 use std::time::Duration;
 
 use handoff::availability::redis::{ConnectError, Options, RedisIndex};
 use handoff::availability::{
-    Advanced, AgentView, Ask, Availability, Change, Error, LegView, Place, Reservation, Serves, Waiting,
+    Advanced, AgentView, Ask, Availability, Change, Error, LegView, Place, Reservation, RowKey, Serves, Waiting,
 };
 use handoff::clock::Clock;
 use handoff::domain::id::{AgentNo, DeskId, DeskKey, GroupNo, LaneNo, LegId, TenantId, TicketId};
