@@ -205,6 +205,13 @@ pub struct Beat {
     pub session: u64,
 }
 
+/// What a row of a view is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowKey {
+    Leg(LegId),
+    Agent(AgentNo),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The desk's view is of another epoch, or there is none yet: it must be (re)built.
@@ -333,4 +340,37 @@ pub trait Availability: Send + Sync + 'static {
         epoch: u64,
         now: Time,
     ) -> impl Future<Output = Result<(Vec<Reservation>, bool), Error>> + Send;
+
+    /// Whether the caller is to compare the view with the log: `true` once in `every`, whoever asks first then.
+    fn claim(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        every: Span,
+        now: Time,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// The versions of up to [`PAGE`] rows, in the order given; `None` for a row that is not there, an agent whom only legs have
+    /// named among them. No answer while the cursor is below `seen`.
+    fn versions(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        seen: u64,
+        keys: &[RowKey],
+    ) -> impl Future<Output = Result<Option<Vec<Option<u64>>>, Error>> + Send;
+
+    /// A bounded part of the rows that are there, and where to go on; from an empty text on to no text at all. A row that is
+    /// there all the while is named, perhaps twice; one that comes or goes meanwhile may be.
+    fn rows(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        from: &str,
+    ) -> impl Future<Output = Result<(Vec<RowKey>, Option<String>), Error>> + Send;
+
+    /// Waits until somebody, perhaps this process, says that it has moved a desk's view, and answers how far that desk's log is at
+    /// least. A hint: it may be missing, late, or repeated, and never comes where no other process uses the index. One caller at a
+    /// time; what comes while nobody waits may be lost. May be dropped and called again.
+    fn heard(&self) -> impl Future<Output = (DeskKey, u64)> + Send;
 }

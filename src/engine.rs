@@ -8,7 +8,9 @@ mod batch;
 pub mod call;
 mod desk;
 mod doubts;
+mod drift;
 mod handle;
+mod loads;
 mod outage;
 mod past;
 mod readers;
@@ -24,6 +26,7 @@ pub use call::{Call, Dedup, Failure, Reply};
 pub use readers::{Failed, Reader};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::mpsc;
@@ -78,6 +81,8 @@ struct Inner<S, A> {
     suspects: Mutex<BTreeSet<(DeskKey, AgentId)>>,
     /// For the writer to look into.
     reports: Reports,
+    /// How often a view was not what the log said.
+    drifts: AtomicU64,
     outage: Outage,
     /// Acknowledgements that are not saved yet, by the generation of the reader that gave them.
     acks: Mutex<BTreeMap<(DeskKey, ConnectorId, u64), u64>>,
@@ -144,6 +149,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             desks: RwLock::default(),
             suspects: Mutex::default(),
             reports: Reports::default(),
+            drifts: AtomicU64::default(),
             outage: Outage::default(),
             acks: Mutex::default(),
             saving_acks: tokio::sync::Mutex::default(),
@@ -169,6 +175,8 @@ impl<S: Store, A: Availability> Engine<S, A> {
         if inner.store.is_shared() {
             let (i, s, rest) = again(timers::LOOKOUT);
             tasks.spawn(timers::every(i, s, rest, timers::lookout));
+            tasks.spawn(timers::hints(inner.clone(), shutdown.clone()));
+            tasks.spawn(drift::watch(inner.clone(), shutdown.clone()));
         }
         let (i, s, rest) = again(timers::RETENTION);
         tasks.spawn(timers::every(i, s, rest, timers::retention));

@@ -2,9 +2,9 @@
 
 use super::memory::MemoryIndex;
 use super::redis::RedisIndex;
-use super::{Advanced, Ask, Availability, Beat, Change, Error, Lapsed, Reservation};
+use super::{Advanced, Ask, Availability, Beat, Change, Error, Lapsed, Reservation, RowKey};
 use crate::domain::id::{DeskKey, LegId};
-use crate::domain::time::Time;
+use crate::domain::time::{Span, Time};
 
 pub enum ChosenIndex {
     Memory(MemoryIndex),
@@ -35,5 +35,15 @@ impl Availability for ChosenIndex {
         load(desk: &DeskKey, token: u128, page: u32, change: Change, now: Time) -> ();
         flip(desk: &DeskKey, token: u128, pages: u32, cursor: u64, head: u64) -> ();
         rematch(desk: &DeskKey, epoch: u64, now: Time) -> (Vec<Reservation>, bool);
+        claim(desk: &DeskKey, epoch: u64, every: Span, now: Time) -> bool;
+        versions(desk: &DeskKey, epoch: u64, seen: u64, keys: &[RowKey]) -> Option<Vec<Option<u64>>>;
+        rows(desk: &DeskKey, epoch: u64, from: &str) -> (Vec<RowKey>, Option<String>);
+    }
+
+    async fn heard(&self) -> (DeskKey, u64) {
+        match self {
+            ChosenIndex::Memory(index) => index.heard().await,
+            ChosenIndex::Redis(index) => index.heard().await,
+        }
     }
 }

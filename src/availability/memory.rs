@@ -25,7 +25,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use self::matching::Moment;
 use self::view::View;
-use super::{Advanced, Ask, Availability, Beat, Change, Error, Lapsed, PAGE, RESERVATION, Reservation, SWEEP_GAP};
+use super::{
+    Advanced, Ask, Availability, Beat, Change, Error, Lapsed, PAGE, RESERVATION, Reservation, RowKey, SWEEP_GAP,
+};
 use crate::domain::id::{DeskKey, LegId};
 use crate::domain::time::{Span, Time};
 
@@ -44,6 +46,8 @@ struct Desk {
     loading: Option<Loading>,
     /// The last sweep of leases since the flip.
     tick: Option<Time>,
+    /// When it was last claimed to be compared.
+    compared: Option<Time>,
 }
 
 #[derive(Clone)]
@@ -165,7 +169,7 @@ impl Desk {
             return Err(Error::RebuildRefused { why: "the epoch is not newer than the last one begun" });
         }
         let loading = Some(Loading { token, pages: 0, view: View::default() });
-        *self = Desk { epoch, view: None, loading, tick: None };
+        *self = Desk { epoch, view: None, loading, ..Desk::default() };
         Ok(())
     }
 
@@ -289,5 +293,37 @@ impl Availability for MemoryIndex {
                 (made, view.unmatched.is_none())
             }
         })
+    }
+
+    async fn claim(&self, desk: &DeskKey, epoch: u64, every: Span, now: Time) -> Result<bool, Error> {
+        self.at(desk, epoch, |_| ())?;
+        let mut desks = self.lock()?;
+        let compared = &mut desks.entry(desk.clone()).or_default().compared;
+        let claims = compared.is_none_or(|last| now - last >= every);
+        if claims {
+            *compared = Some(now);
+        }
+        Ok(claims)
+    }
+
+    async fn versions(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        seen: u64,
+        keys: &[RowKey],
+    ) -> Result<Option<Vec<Option<u64>>>, Error> {
+        self.at(desk, epoch, |view| {
+            let versions = || keys.iter().map(|key| view.version(*key)).collect();
+            (view.cursor >= seen).then(versions)
+        })
+    }
+
+    async fn rows(&self, desk: &DeskKey, epoch: u64, _from: &str) -> Result<(Vec<RowKey>, Option<String>), Error> {
+        self.at(desk, epoch, |view| (view.keys(), None))
+    }
+
+    async fn heard(&self) -> (DeskKey, u64) {
+        std::future::pending().await
     }
 }

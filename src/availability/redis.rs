@@ -13,6 +13,7 @@
 
 mod call;
 mod dump;
+mod hints;
 mod keys;
 mod link;
 mod rows;
@@ -30,10 +31,11 @@ use std::time::Duration;
 use redis::Value;
 
 use self::call::{Answer, Call};
+use self::hints::Hints;
 use self::link::Link;
 use self::scripts::{Scripts, Text};
 use super::{
-    Advanced, Ask, Availability, Beat, Change, Error, LOST_AFTER, Lapsed, PAGE, RESERVATION, Reservation,
+    Advanced, Ask, Availability, Beat, Change, Error, LOST_AFTER, Lapsed, PAGE, RESERVATION, Reservation, RowKey,
     SUSPECT_AFTER, SWEEP_GAP,
 };
 use crate::clock::Clock;
@@ -76,6 +78,7 @@ impl Options {
 pub struct RedisIndex {
     options: Options,
     link: Link,
+    hints: Hints,
     scripts: Scripts,
     clock: Clock,
     /// Desks that this process was asked about: those that it sweeps.
@@ -105,8 +108,9 @@ impl RedisIndex {
         edit: impl Fn(&str) -> String,
     ) -> Result<RedisIndex, ConnectError> {
         let link = Link::connect(&options, &clock).await?;
+        let hints = Hints::new(options.clone(), clock.clone());
         let (scripts, desks, paused_until) = (Scripts::new(edit), Mutex::default(), Mutex::default());
-        Ok(RedisIndex { options, link, scripts, clock, desks, paused_until })
+        Ok(RedisIndex { options, link, hints, scripts, clock, desks, paused_until })
     }
 
     /// Runs a script over a desk's keys.
@@ -321,5 +325,39 @@ impl Availability for RedisIndex {
         let answer = of_epoch(self.run(desk, &self.scripts.rematch, call).await?, desk, epoch)?;
         let done = self.link.read(answer.text(0))? == "1";
         Ok((self.link.read(answer.reservations(1))?, done))
+    }
+
+    async fn claim(&self, desk: &DeskKey, epoch: u64, every: Span, now: Time) -> Result<bool, Error> {
+        let call = Call::default().number(epoch).texts([now.0.to_string(), every.0.to_string()]);
+        let answer = of_epoch(self.run(desk, &self.scripts.claim, call).await?, desk, epoch)?;
+        Ok(self.link.read(answer.text(0))? == "1")
+    }
+
+    async fn versions(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        seen: u64,
+        keys: &[RowKey],
+    ) -> Result<Option<Vec<Option<u64>>>, Error> {
+        let call = Call::default().number(epoch).number(seen).texts(keys.iter().map(|key| rows::key(*key)));
+        let answer = of_epoch(self.run(desk, &self.scripts.versions, call).await?, desk, epoch)?;
+        if answer.status == "BEHIND" {
+            return Ok(None);
+        }
+        self.link.read(answer.versions(keys.len())).map(Some)
+    }
+
+    async fn rows(&self, desk: &DeskKey, epoch: u64, from: &str) -> Result<(Vec<RowKey>, Option<String>), Error> {
+        let from = if from.is_empty() { "l0" } else { from };
+        let call = Call::default().number(epoch).texts([from.to_owned()]);
+        let answer = of_epoch(self.run(desk, &self.scripts.rows, call).await?, desk, epoch)?;
+        let further = self.link.read(answer.text(0))?;
+        let further = (!further.is_empty()).then(|| further.to_owned());
+        Ok((self.link.read(answer.keys(1))?, further))
+    }
+
+    async fn heard(&self) -> (DeskKey, u64) {
+        self.hints.next().await
     }
 }

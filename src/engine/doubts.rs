@@ -22,6 +22,8 @@ pub(super) enum Doubt {
     Head,
     /// There is no view of the epoch that is known.
     View,
+    /// There is one, and it is not what the log says.
+    Drift,
 }
 
 #[derive(Debug, Default)]
@@ -69,12 +71,26 @@ impl Doubts {
 pub(super) struct Reports {
     /// With the epoch that was known.
     desks: Mutex<BTreeMap<DeskKey, (Doubt, u64)>>,
+    /// How far the logs of desks are, as other replicas say.
+    hints: Mutex<BTreeMap<DeskKey, u64>>,
     news: Notify,
 }
 
 impl Reports {
     pub fn report(&self, desk: &DeskKey, doubt: Doubt, epoch: u64) {
-        self.lock().insert(desk.clone(), (doubt, epoch));
+        let mut desks = lock(&self.desks);
+        let known = desks.entry(desk.clone()).or_insert((doubt, epoch));
+        // A smaller doubt finds itself again. That a view is wrong is found once in half a minute.
+        if *known != (Doubt::Drift, epoch) {
+            *known = (doubt, epoch);
+        }
+        drop(desks);
+        self.news.notify_one();
+    }
+
+    /// A hint holds nothing up: while there are batches under way it waits for them, and one of its desk finds out by itself.
+    pub fn hint(&self, desk: DeskKey, head: u64) {
+        lock(&self.hints).insert(desk, head);
         self.news.notify_one();
     }
 
@@ -83,24 +99,29 @@ impl Reports {
     }
 
     pub fn any(&self) -> bool {
-        !self.lock().is_empty()
+        !lock(&self.desks).is_empty()
     }
+}
 
-    fn take(&self) -> BTreeMap<DeskKey, (Doubt, u64)> {
-        std::mem::take(&mut *self.lock())
-    }
+fn take<T>(reports: &Mutex<BTreeMap<DeskKey, T>>) -> BTreeMap<DeskKey, T> {
+    std::mem::take(&mut *lock(reports))
+}
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeskKey, (Doubt, u64)>> {
-        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(reports: &Mutex<BTreeMap<DeskKey, T>>) -> MutexGuard<'_, BTreeMap<DeskKey, T>> {
+    reports.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S: Store, A: Availability> Writer<S, A> {
     /// Looks into what is in doubt, if it is time.
     pub(super) async fn dispel_doubts(&mut self) {
-        for (desk, (doubt, epoch)) in self.inner.reports.take() {
+        for (desk, head) in take(&self.inner.reports.hints) {
+            if self.inner.with_desk(&desk, |state| state.head < head) == Some(true) {
+                self.doubts.raise_now(desk, Doubt::Head);
+            }
+        }
+        for (desk, (doubt, epoch)) in take(&self.inner.reports.desks) {
             // A view of another epoch was found meanwhile.
-            let old = doubt == Doubt::View && self.inner.with_desk(&desk, |state| state.epoch) != Some(epoch);
+            let old = doubt != Doubt::Head && self.inner.with_desk(&desk, |state| state.epoch) != Some(epoch);
             if !old {
                 self.doubts.raise_now(desk, doubt);
             }
@@ -114,6 +135,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             match doubt {
                 Doubt::Head => self.catch_up(&desk).await,
                 Doubt::View => self.rebuild(&desk).await,
+                Doubt::Drift => self.replace(&desk).await,
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What the API asks of the engine: calls, reads of what is in memory, heartbeats.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -126,6 +127,11 @@ impl<S: Store, A: Availability> Engine<S, A> {
             suspects.remove(&(desk.clone(), agent.clone()));
         }
         Ok(answers)
+    }
+
+    /// How often, since the start, a view was found not to be what the log says. Anything but zero is damage or a bug.
+    pub fn drifts(&self) -> u64 {
+        self.inner.drifts.load(Ordering::Relaxed)
     }
 
     pub fn lease(&self, desk: &DeskKey, agent: &AgentId) -> Lease {

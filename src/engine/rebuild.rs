@@ -1,5 +1,8 @@
 //! Bringing a desk into memory, and building its availability view from nothing: for a new desk, at a start of the embedded
 //! index, and when the index lost its view.
+//!
+//! The writer begins a view, for it alone changes memory; the rows are then loaded in a task of its own (`loads`), for they may be
+//! many, and everybody's calls go on meanwhile. What is committed by then lies after the cursor that the view was begun with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +11,7 @@ use super::Inner;
 use super::call::Failure;
 use super::desk::DeskState;
 use super::doubts::Doubt;
+use super::loads::Loaded;
 use super::writer::Writer;
 use crate::availability::{self, Availability, Change, PAGE};
 use crate::domain::agent::Agent;
@@ -22,6 +26,16 @@ pub(super) const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 const LOADER_LEASE: Span = Span::from_secs(10);
 const HELD_AGAIN_AFTER: Span = Span::from_secs(2);
 const ROWS: u32 = 1_000;
+
+/// A view of a new epoch that nobody uses yet, and what it is filled with first.
+pub(super) struct Begun {
+    pub epoch: u64,
+    token: u128,
+    at: Time,
+    /// Where memory stood, and what it knew beside the legs.
+    cursor: u64,
+    ground: Change,
+}
 
 impl<S: Store, A: Availability> Inner<S, A> {
     /// Reads a desk into memory. `None`: there is no such desk; else what waits in it.
@@ -46,41 +60,38 @@ impl<S: Store, A: Availability> Inner<S, A> {
         Ok(Some(waiting))
     }
 
-    /// Builds a view of a new epoch out of memory and the open tickets. It stands where memory stood at the beginning, and nothing
-    /// is matched in it before it is where the log is now. Errs when somebody else is at it.
-    async fn build_view(&self, desk: &DeskKey, known: u64) -> Result<u64, Failure> {
-        let store = |error| Failure::of_store(&error);
+    /// Takes the next epoch for a view that is to be built. Errs when somebody else is at it.
+    async fn take_epoch(&self, desk: &DeskKey, known: u64) -> Result<u64, Failure> {
         let now = self.clock.now();
         let (free_at, until) =
             if self.store.is_shared() { (now, now + LOADER_LEASE) } else { (Time(i64::MAX), Time(0)) };
-        let epoch = self.store.next_epoch(desk, known, free_at, until).await.map_err(store)?;
-        let Some(epoch) = epoch else {
+        let epoch = self.store.next_epoch(desk, known, free_at, until).await;
+        epoch.map_err(|error| Failure::of_store(&error))?.ok_or_else(|| {
             tracing::info!(desk = %desk.desk, known, "another replica builds the availability view");
-            return Err(Failure::StoreAway { retry_after: BETWEEN_TRIES });
-        };
-        let built = self.build_epoch(desk, epoch).await;
-        if built.is_err() {
+            Failure::StoreAway { retry_after: BETWEEN_TRIES }
+        })
+    }
+
+    /// Fills a view that was begun, out of what memory was then and the open tickets of now. Nothing is matched in it before it is
+    /// where the log is when all of it is there.
+    pub(super) async fn fill(&self, desk: &DeskKey, begun: Begun) -> Result<(), Failure> {
+        let epoch = begun.epoch;
+        let filled = self.load_pages(desk, begun).await;
+        if filled.is_err() {
             // Else everybody waits until the lease is over.
             self.hold_rebuild(desk, epoch, Time(0)).await;
         }
-        built.map(|()| epoch)
+        filled
     }
 
-    async fn build_epoch(&self, desk: &DeskKey, epoch: u64) -> Result<(), Failure> {
-        let token = self.entropy.uuid().as_u128();
-        let now = self.clock.now();
-        self.index.begin(desk, epoch, token, now).await.map_err(index)?;
-        let ground = self.with_desk_mut(desk, |state| {
-            state.epoch = epoch;
-            (state.head, state.ground())
-        });
-        let Some((cursor, ground)) = ground else { return Err(Failure::Internal) };
+    async fn load_pages(&self, desk: &DeskKey, begun: Begun) -> Result<(), Failure> {
+        let Begun { epoch, token, at, cursor, ground } = begun;
         let mut pages = 0;
         for change in split(ground) {
-            self.index.load(desk, token, pages, change, now).await.map_err(index)?;
+            self.index.load(desk, token, pages, change, at).await.map_err(index)?;
             pages += 1;
         }
-        let (mut after, mut held_at) = (None, now);
+        let (mut after, mut held_at) = (None, at);
         loop {
             let tickets = self.open_tickets(desk, after).await?;
             let Some(last) = tickets.last() else { break };
@@ -90,8 +101,11 @@ impl<S: Store, A: Availability> Inner<S, A> {
                 held_at = moment;
                 self.hold_rebuild(desk, epoch, moment + LOADER_LEASE).await;
             }
-            let change = self.with_desk(desk, |state| state.views(&tickets)).unwrap_or_default();
-            self.index.load(desk, token, pages, change, now).await.map_err(index)?;
+            // A desk that is being read anew has no numbers for its agents: legs would be left out.
+            let Some(change) = self.with_desk(desk, |state| state.views(&tickets)) else {
+                return Err(Failure::StoreAway { retry_after: BETWEEN_TRIES });
+            };
+            self.index.load(desk, token, pages, change, at).await.map_err(index)?;
             pages += 1;
         }
         let head = self.store.head(desk).await.map_err(|error| Failure::of_store(&error))?;
@@ -99,19 +113,23 @@ impl<S: Store, A: Availability> Inner<S, A> {
         self.index.flip(desk, token, pages, cursor, head).await.map_err(index)
     }
 
-    async fn hold_rebuild(&self, desk: &DeskKey, epoch: u64, until: Time) {
+    pub(super) async fn hold_rebuild(&self, desk: &DeskKey, epoch: u64, until: Time) {
         if let Err(error) = self.store.hold_rebuild(desk, epoch, until).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "how long a rebuild goes on could not be said");
         }
     }
 
-    async fn open_tickets(&self, desk: &DeskKey, after: Option<TicketId>) -> Result<Vec<Arc<Ticket>>, Failure> {
+    pub(super) async fn open_tickets(
+        &self,
+        desk: &DeskKey,
+        after: Option<TicketId>,
+    ) -> Result<Vec<Arc<Ticket>>, Failure> {
         let page = Page { after, limit: PAGE as u32 };
         self.store.open_tickets(desk, page).await.map_err(|error| Failure::of_store(&error))
     }
 
-    async fn every_agent(&self, desk: &DeskKey) -> Result<Vec<Arc<Agent>>, Failure> {
+    pub(super) async fn every_agent(&self, desk: &DeskKey) -> Result<Vec<Arc<Agent>>, Failure> {
         let mut agents: Vec<Arc<Agent>> = Vec::new();
         loop {
             let after: Option<AgentId> = agents.last().map(|agent| agent.id.clone());
@@ -161,17 +179,25 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
     }
 
-    /// At once, and not when doubts are looked into next.
+    /// At once, and not when doubts are looked into next. A desk that comes into memory has its view before anybody is told of it
+    /// (or a doubt is left); others wait no longer than they did for its rows.
     async fn look_into_lost_view(&mut self, desk: &DeskKey) {
         if self.doubts.of(desk) == Some(Doubt::View) {
             self.rebuild(desk).await;
+            while self.loads.is_under_way(desk) {
+                self.loads.ended().await;
+                self.take_loaded().await;
+            }
         }
     }
 
     /// Finds the view that another replica has built meanwhile, be it of the epoch that is known (which was not there before it was
-    /// built) or of a later one; else builds it anew. Where that fails, a doubt is left, and calls go on: what is created
+    /// built) or of a later one; else begins to build it anew. Until it is there the doubt stays: calls go on, and what is created
     /// meanwhile waits.
     pub(super) async fn rebuild(&mut self, desk: &DeskKey) {
+        if self.loads.is_under_way(desk) {
+            return;
+        }
         let head = self.inner.store.head(desk).await;
         let known = self.inner.with_desk(desk, |state| state.epoch);
         let (Ok(Some((_, epoch))), Some(known)) = (head, known) else {
@@ -182,21 +208,71 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
         self.doubts.dispel(desk, Doubt::View);
         Box::pin(self.catch_up(desk)).await;
-        if self.doubts.of(desk) != Some(Doubt::View) {
+        if self.doubts.of(desk) != Some(Doubt::View) || self.loads.are_enough() {
             return;
         }
-        match self.inner.build_view(desk, epoch).await {
-            Ok(built) => {
-                tracing::info!(desk = %desk.desk, epoch = built, "the availability view was built");
-                self.doubts.dispel(desk, Doubt::View);
-                Box::pin(self.catch_up(desk)).await;
-                self.inner.hold_rebuild(desk, built, Time(0)).await;
-            }
-            Err(failure) => {
-                tracing::warn!(desk = %desk.desk, %failure, "the availability view was not built; it is tried again");
-                self.doubts.raise(desk.clone(), Doubt::View);
+        match self.begin_view(desk, epoch).await {
+            Ok(begun) => self.loads.start(self.inner.clone(), desk.clone(), begun),
+            Err(failure) => self.not_built(desk, &failure),
+        }
+    }
+
+    /// Builds a view anew in the place of one that answers, and is wrong.
+    pub(super) async fn replace(&mut self, desk: &DeskKey) {
+        let Some(known) = self.inner.with_desk(desk, |state| state.epoch) else {
+            return self.doubts.dispel(desk, Doubt::Drift);
+        };
+        let under_way = self.loads.is_under_way(desk);
+        if !under_way && self.loads.are_enough() {
+            return;
+        }
+        // While it is built, and where another replica has begun to, there is none.
+        self.doubts.dispel(desk, Doubt::Drift);
+        self.doubts.raise(desk.clone(), Doubt::View);
+        if under_way {
+            return;
+        }
+        match self.begin_view(desk, known).await {
+            Ok(begun) => self.loads.start(self.inner.clone(), desk.clone(), begun),
+            Err(failure) => self.not_built(desk, &failure),
+        }
+    }
+
+    /// Begins a view of a new epoch. It stands where memory stands at this moment.
+    async fn begin_view(&mut self, desk: &DeskKey, known: u64) -> Result<Begun, Failure> {
+        let (token, at) = (self.inner.entropy.uuid().as_u128(), self.inner.clock.now());
+        let epoch = self.inner.take_epoch(desk, known).await?;
+        let begun = self.inner.index.begin(desk, epoch, token, at).await.map_err(index);
+        if let Err(failure) = begun {
+            self.inner.hold_rebuild(desk, epoch, Time(0)).await;
+            return Err(failure);
+        }
+        let ground = self.inner.with_desk_mut(desk, |state| {
+            state.epoch = epoch;
+            (state.head, state.ground())
+        });
+        let (cursor, ground) = ground.ok_or(Failure::Internal)?;
+        Ok(Begun { epoch, token, at, cursor, ground })
+    }
+
+    /// Goes on with views that were built beside the writer.
+    pub(super) async fn take_loaded(&mut self) {
+        while let Some(Loaded { desk, epoch, outcome }) = self.loads.take() {
+            match outcome {
+                Ok(()) => {
+                    tracing::info!(desk = %desk.desk, epoch, "the availability view was built");
+                    self.doubts.dispel(&desk, Doubt::View);
+                    Box::pin(self.catch_up(&desk)).await;
+                    self.inner.hold_rebuild(&desk, epoch, Time(0)).await;
+                }
+                Err(failure) => self.not_built(&desk, &failure),
             }
         }
+    }
+
+    fn not_built(&mut self, desk: &DeskKey, failure: &Failure) {
+        tracing::warn!(desk = %desk.desk, %failure, "the availability view was not built; it is tried again");
+        self.doubts.raise(desk.clone(), Doubt::View);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Deadlines, and what nobody calls for: rows whose time has come, reservations and leases that ran out, connectors that are
 //! gone, answers and events past their retention, and what other replicas did.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) const SWEEP: Span = Span::from_millis(250);
 pub(super) const PRESENCE: Span = Span::from_secs(1);
 /// How often the heads of the logs are read where other processes write too.
 pub(super) const LOOKOUT: Span = Span::from_millis(200);
+/// A desk's log is read no more often than this because of hints: what comes in between is read at once.
+const BETWEEN_HINTS: Duration = Duration::from_millis(20);
 pub(super) const RETENTION: Span = Span::from_mins(10);
 /// Events are kept this long.
 const EVENT_DAYS: i64 = 400;
@@ -35,7 +38,7 @@ const RETIRED_AT_ONCE: u32 = 1_000;
 const SAVE_ACKS: Duration = Duration::from_millis(250);
 
 impl<S: Store, A: Availability> Inner<S, A> {
-    async fn rest(&self, span: Span) {
+    pub(super) async fn rest(&self, span: Span) {
         let least =
             Span::from_millis(i64::try_from(LEAST_REST.as_millis()).unwrap_or(0)) * i64::from(self.clock.rate());
         self.clock.sleep(span.max(least)).await;
@@ -114,6 +117,30 @@ pub(super) async fn lookout<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) 
         }
     }
     inner.run_own(tasks).await;
+}
+
+/// Listens to what other replicas say of how far the logs are, until the process stops. The lookout finds the same, later.
+pub(super) async fn hints<S: Store, A: Availability>(inner: Arc<Inner<S, A>>, mut shutdown: Shutdown) {
+    let mut heard: BTreeMap<DeskKey, u64> = BTreeMap::new();
+    let mut next = Duration::ZERO;
+    loop {
+        let rest = next.saturating_sub(inner.clock.uptime());
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => return,
+            () = inner.clock.real_sleep(rest), if !heard.is_empty() => {
+                next = inner.clock.uptime() + BETWEEN_HINTS;
+                std::mem::take(&mut heard).into_iter().for_each(|(desk, head)| inner.reports.hint(desk, head));
+            }
+            (desk, head) = inner.index.heard() => {
+                // Its own among them.
+                if inner.with_desk(&desk, |state| state.head < head) == Some(true) {
+                    let known = heard.entry(desk).or_insert(head);
+                    *known = head.max(*known);
+                }
+            }
+        }
+    }
 }
 
 /// Says which connectors are away, and which are back.

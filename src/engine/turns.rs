@@ -73,13 +73,14 @@ impl<S: Store, A: Availability> Writer<S, A> {
                     }
                 }
                 Turn::Look => {}
-                Turn::End => return,
+                Turn::End => return self.loads.give_up(&self.inner).await,
             }
         }
     }
 
     /// What needs everything that is decided to be committed, and memory to know it.
     async fn chores(&mut self) {
+        self.take_loaded().await;
         self.dispel_doubts().await;
         for (desk, wanted) in std::mem::take(&mut self.wanted) {
             self.intern(desk, wanted).await;
@@ -141,6 +142,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             biased;
             count = self.queue.recv_many(&mut self.jobs, MAX_BATCH) => if count > 0 { Turn::Begin } else { Turn::End },
             () = self.inner.reports.notified() => Turn::Look,
+            () = self.loads.ended(), if self.loads.any() => Turn::Look,
             () = self.inner.clock.real_sleep(self.doubts.rest(self.inner.clock.uptime())), if self.doubts.any() => Turn::Look,
         }
     }

@@ -14,6 +14,7 @@ use super::batch::{self, Decided, MAX_INTERNS, Outcome, Verdict};
 use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
 use super::doubts::{Doubt, Doubts};
+use super::loads::Loads;
 use super::tables::Wanted;
 use super::tailer::Told;
 use super::task::Task;
@@ -72,6 +73,8 @@ pub(super) struct Writer<S, A> {
     /// What has to be interned when nothing is under way.
     pub wanted: BTreeMap<DeskKey, Wanted>,
     pub doubts: Doubts,
+    /// Views that are being built.
+    pub loads: Loads,
     pub retired_at: Time,
 }
 
@@ -84,6 +87,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             under_way: None,
             wanted: BTreeMap::new(),
             doubts: Doubts::default(),
+            loads: Loads::default(),
             retired_at: inner.clock.now(),
             inner,
         }

@@ -1,13 +1,15 @@
 //! The index in Redis when Redis is not what it should be: emptied, gone, forgetful, full, slow, strange, or somebody else's.
 
 mod access;
+mod drift;
+mod hints;
 mod sentinel;
 
 use std::time::Duration;
 
 use handoff::availability::redis::{ConnectError, Options, RedisIndex};
 use handoff::availability::{
-    Advanced, AgentView, Ask, Availability, Change, Error, LegView, Place, Reservation, Serves, Waiting,
+    Advanced, AgentView, Ask, Availability, Change, Error, LegView, Place, Reservation, RowKey, Serves, Waiting,
 };
 use handoff::clock::Clock;
 use handoff::domain::id::{AgentNo, DeskId, DeskKey, GroupNo, LaneNo, LegId, TenantId, TicketId};
@@ -83,6 +85,23 @@ async fn reserve(index: &RedisIndex, number: u128) -> Result<Vec<Option<Reservat
 
 async fn advance(index: &RedisIndex, from: u64, change: Change) -> Result<Advanced, Error> {
     index.advance(&desk(), 1, from, from + 1, change, NOW).await
+}
+
+/// Until a hint is heard of what goes on meanwhile. From when on it listens is not known.
+async fn hear(index: &RedisIndex, from: u64) -> (DeskKey, u64) {
+    let goes_on = async {
+        for at in from.. {
+            advance(index, at, Change::default()).await.expect("of this epoch");
+        }
+    };
+    let heard = async {
+        tokio::select! {
+            biased;
+            heard = index.heard() => heard,
+            () = goes_on => unreachable!("it goes on for ever"),
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.expect("a hint")
 }
 
 fn wrong_epoch<T>() -> Result<T, Error> {

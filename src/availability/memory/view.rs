@@ -8,7 +8,7 @@ use super::agents::{Agent, HeldBack, Lease};
 use super::fits::{Fits, remove_from};
 use super::free::Free;
 use super::lines::{Line, Lines};
-use crate::availability::{AgentView, Change, LegView, Place, Reservation, Waiting};
+use crate::availability::{AgentView, Change, LegView, Place, Reservation, RowKey, Waiting};
 use crate::domain::id::{AgentNo, ConnectorId, LegId};
 use crate::domain::time::Time;
 use crate::routing::order::OrderKey;
@@ -95,6 +95,19 @@ impl View {
         self.arrived.clear();
         self.freed.clear();
         self
+    }
+
+    /// Of a row that is there.
+    pub(super) fn version(&self, key: RowKey) -> Option<u64> {
+        match key {
+            RowKey::Leg(leg) => self.legs.get(&leg).map(|leg| u64::from(leg.ver)),
+            RowKey::Agent(agent) => self.agents.get(&agent)?.view.as_ref().map(|view| view.ver),
+        }
+    }
+
+    pub(super) fn keys(&self) -> Vec<RowKey> {
+        let agents = self.agents.iter().filter(|(_, agent)| agent.view.is_some());
+        self.legs.keys().map(|leg| RowKey::Leg(*leg)).chain(agents.map(|(number, _)| RowKey::Agent(*number))).collect()
     }
 
     /// Moves the cursor; what was refused at or below it is free again.

@@ -1,4 +1,5 @@
--- advance(epoch, from, to, now, reservation; the change): what was matched.
+-- advance(epoch, from, to, now, reservation; the change): what was matched. The other replicas are told how far the log is: one that
+-- may not be told, or does not listen, looks by itself.
 
 local of_epoch, from, to = argument(), argument(), argument()
 now, reservation_time = tonumber(argument()), tonumber(argument())
@@ -9,4 +10,5 @@ apply()
 move_to(to)
 local made = settle()
 write_rows()
+redis.pcall('PUBLISH', 'handoff:heads', string.match(META, '{(.-)}') .. ' ' .. to)
 return with_made({'OK'}, made)

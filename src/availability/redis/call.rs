@@ -2,7 +2,7 @@
 
 use redis::{Cmd, Value};
 
-use super::super::{Change, Lapsed, Reservation};
+use super::super::{Change, Lapsed, Reservation, RowKey};
 use super::keys::Keys;
 use super::rows::{self, Malformed, Reader};
 use super::scripts::Text;
@@ -82,6 +82,20 @@ impl Answer {
     /// All from the text `from` on.
     pub(super) fn reservations(&self, from: usize) -> Result<Vec<Reservation>, Malformed> {
         self.texts.iter().skip(from).map(|text| rows::reservation(text)).collect()
+    }
+
+    /// One for each of so many rows.
+    pub(super) fn versions(&self, count: usize) -> Result<Vec<Option<u64>>, Malformed> {
+        if self.texts.len() != count {
+            return Err(Malformed(self.status.clone()));
+        }
+        let version = |text: &String| if text.is_empty() { Ok(None) } else { Reader::new(text).number(16).map(Some) };
+        self.texts.iter().map(version).collect()
+    }
+
+    /// All from the text `from` on.
+    pub(super) fn keys(&self, from: usize) -> Result<Vec<RowKey>, Malformed> {
+        self.texts.iter().skip(from).map(|text| Reader::new(text).row_key()).collect()
     }
 
     /// By number, in which order they are named.

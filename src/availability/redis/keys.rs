@@ -6,7 +6,7 @@
 //!
 //! | Key | Type | Holds |
 //! |---|---|---|
-//! | `meta` | hash | epoch, state (`loading` or `view`), cursor, unmatched head, loader's token, pages loaded, last sweep, how many are free by room |
+//! | `meta` | hash | epoch, state (`loading` or `view`), cursor, unmatched head, loader's token, pages loaded, last sweep, last comparison with the store, how many are free by room |
 //! | `agents` | hash | by number: lease, place among the free, what the log said, pieces of work held and reserved |
 //! | `legs` | hash | by id: the line it stands in, what the log said; open legs only |
 //! | `holds` | hash | by leg id: the reservation as it was answered, and the head that a refused one waits for |

@@ -123,19 +123,8 @@ impl Link {
     }
 
     async fn open(&self) -> Result<Way, ConnectError> {
-        let Options { url, ca_file, response_timeout, .. } = &self.options;
-        let address = url::parse(url).map_err(|error| ConnectError::Url { why: error.to_string() })?;
-        let root_cert = match ca_file {
-            Some(path) => {
-                let read = std::fs::read(path);
-                Some(read.map_err(|source| ConnectError::CaFile { path: path.clone(), source })?)
-            }
-            None => None,
-        };
-        // Whoever was first has named the provider: there is one in this program.
-        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificates = root_cert.map(|root_cert| TlsCertificates { client_tls: None, root_cert: Some(root_cert) });
-        let connecting = Way::connect(address, certificates, *response_timeout);
+        let (address, certificates) = address(&self.options)?;
+        let connecting = Way::connect(address, certificates, self.options.response_timeout);
         let way = self.clock.real_timeout(CONNECT_TIMEOUT, connecting).await??;
         way.check().await?;
         Ok(way)
@@ -254,7 +243,23 @@ impl Named {
     }
 }
 
-fn sentinel_client(
+/// Where Redis is, and whom it is trusted to be.
+pub(super) fn address(options: &Options) -> Result<(Address, Option<TlsCertificates>), ConnectError> {
+    let address = url::parse(&options.url).map_err(|error| ConnectError::Url { why: error.to_string() })?;
+    let root_cert = match &options.ca_file {
+        Some(path) => {
+            let read = std::fs::read(path);
+            Some(read.map_err(|source| ConnectError::CaFile { path: path.clone(), source })?)
+        }
+        None => None,
+    };
+    // Whoever was first has named the provider: there is one in this program.
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let certificates = root_cert.map(|root_cert| TlsCertificates { client_tls: None, root_cert: Some(root_cert) });
+    Ok((address, certificates))
+}
+
+pub(super) fn sentinel_client(
     sentinels: Vec<ConnectionInfo>,
     name: &str,
     master: &ConnectionInfo,

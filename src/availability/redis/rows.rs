@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use uuid::Uuid;
 
-use super::super::{AgentView, Booking, Change, LegView, Place, Reservation, Serves, Waiting};
+use super::super::{AgentView, Booking, Change, LegView, Place, Reservation, RowKey, Serves, Waiting};
 use crate::domain::id::{AgentNo, ConnectorId, GroupNo, LaneNo, LegId, TicketId};
 use crate::domain::record::{Trigger, Unfit};
 use crate::domain::requirement::Channel;
@@ -24,6 +24,14 @@ pub(super) struct Malformed(pub(super) String);
 
 pub(super) fn leg_id(leg: LegId) -> String {
     format!("{}{:02x}", leg.ticket, leg.leg)
+}
+
+/// As `versions` and `rows` have it.
+pub(super) fn key(key: RowKey) -> String {
+    match key {
+        RowKey::Leg(leg) => format!("l{}", leg_id(leg)),
+        RowKey::Agent(agent) => format!("a{:08x}", agent.0),
+    }
 }
 
 pub(super) fn time(time: Time) -> String {
@@ -149,6 +157,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn key(&mut self) -> Result<OrderKey, Malformed> {
         Ok(OrderKey { band: self.number(1)?, time: self.time()?, enqueue: self.time()?, leg: self.leg()? })
+    }
+
+    pub(super) fn row_key(&mut self) -> Result<RowKey, Malformed> {
+        if self.text(1)? == "l" { self.leg().map(RowKey::Leg) } else { self.agent().map(RowKey::Agent) }
     }
 
     pub(super) fn serves(&mut self) -> Result<Serves, Malformed> {

@@ -28,6 +28,9 @@ pub(super) struct Scripts {
     pub(super) load: Text,
     pub(super) flip: Text,
     pub(super) rematch: Text,
+    pub(super) claim: Text,
+    pub(super) versions: Text,
+    pub(super) rows: Text,
     pub(super) dump: Text,
 }
 
@@ -50,6 +53,9 @@ impl Scripts {
             load: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "view" "load")),
             flip: text(lua!("base" "flip")),
             rematch: text(lua!("base" "agents" "backs" "fits" "free" "lines" "matching" "rematch")),
+            claim: text(lua!("base" "claim")),
+            versions: text(lua!("base" "versions")),
+            rows: text(lua!("base" "rows")),
             dump: text(lua!("base" "dump")),
         }
     }

@@ -7,7 +7,7 @@ use crate::harness::Folder;
 use crate::harness::redis::Cluster;
 
 /// The rule as the documentation has it.
-fn documented_rule() -> Vec<String> {
+pub fn documented_rule() -> Vec<String> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/redis.md")).expect("a page");
     let line = page.lines().find(|line| line.starts_with("ACL SETUSER")).expect("a rule on the page");
     line.split_whitespace().map(str::to_owned).collect()
@@ -27,6 +27,16 @@ async fn use_all(index: &RedisIndex) {
     let gone = Change { connectors, retired_lanes: vec![LANE], ..Change::default() };
     advance(index, 1, gone).await.expect("of this epoch");
     assert!(index.expire(9, NOW + Span::from_secs(9)).await.expect("it sweeps").is_empty());
+    assert_eq!(hear(index, 2).await.0, desk());
+    assert!(index.claim(&desk(), 1, Span::from_secs(9), NOW).await.expect("of this epoch"));
+    assert!(!index.claim(&desk(), 1, Span::from_secs(9), NOW + Span::from_secs(8)).await.expect("of this epoch"));
+    let (keys, further) = index.rows(&desk(), 1, "").await.expect("of this epoch");
+    let (agents, end) = index.rows(&desk(), 1, &further.expect("the agents")).await.expect("of this epoch");
+    assert_eq!((keys.len(), agents, end), (4, vec![RowKey::Agent(AGENT)], None));
+    let keys = [RowKey::Agent(AGENT), RowKey::Leg(leg_id(3)), RowKey::Leg(leg_id(99))];
+    let versions = index.versions(&desk(), 1, 2, &keys).await.expect("of this epoch");
+    assert_eq!(versions, Some(vec![Some(1), Some(1), None]));
+    assert_eq!(index.versions(&desk(), 1, 1 << 40, &keys).await, Ok(None), "it is not that far");
     index.begin(&desk(), 2, 2, NOW).await.expect("begins");
 }
 

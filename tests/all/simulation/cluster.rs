@@ -61,6 +61,9 @@ async fn play(plan: Plan, trace: &Trace) -> Result<Ending, String> {
         cluster.all_up().await?;
         game.repair(&cluster.fleet, chance, cluster.most_skewed()).await?;
         cluster.view_is_right()?;
+        if cluster.fleet.all().iter().any(|live| live.engine.drifts() > 0) {
+            return Err("the view was not what the log says, and only anti-entropy found out".into());
+        }
         let sky = cluster.sky();
         Ok(game.ending(sky.lives, sky.faults))
     });
@@ -116,6 +119,9 @@ impl Cluster {
                 lived = self.live(slot, chance, weather.clone(), skew) => lived?,
             }
             self.trace.say(|| format!("replica {slot} life {life} ends at {}", self.clock.now().0));
+            if self.fleet.at(slot).is_some_and(|live| live.engine.drifts() > 0) {
+                return Err("the view was not what the log says, and only anti-entropy found out".into());
+            }
             self.fleet.put(slot, None);
             self.sky().faults += weather.faults();
             pause::millis(&self.clock, dice.random_range(50..2_500)).await;

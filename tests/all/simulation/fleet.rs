@@ -38,6 +38,10 @@ impl Fleet {
         self.slots()[slot] = live;
     }
 
+    pub fn at(&self, slot: usize) -> Option<Live> {
+        self.slots()[slot].clone()
+    }
+
     pub fn all(&self) -> Vec<Live> {
         self.slots().iter().flatten().cloned().collect()
     }

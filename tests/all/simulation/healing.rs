@@ -105,6 +105,29 @@ async fn a_view_that_was_lost_while_nobody_called_is_built_again_after_a_heartbe
     assert_eq!(room.engine.beat(&desk_key(), &[(ann, 1)]).await.expect("the view is there"), [true]);
 }
 
+/// As long for one page as many thousand pages would take.
+#[tokio::test(start_paused = true)]
+async fn while_a_view_is_built_anew_calls_and_deadlines_go_on_and_then_what_waits_is_matched() {
+    let room = Room::open(decide_rows).await;
+    room.ask(chat("first"), None).await.expect("it is not refused");
+    room.pass(100).await;
+    assert!(room.offered(ticket_id("first")));
+    room.weather.hold("load", Span::from_secs(20));
+    room.weather.wipe();
+    let asked = room.engine.clock().now();
+    for name in ["notices", "second", "third"] {
+        room.ask(chat(name), None).await.expect("it is accepted, and waits");
+        room.pass(100).await;
+    }
+    assert!(room.engine.clock().now() - asked < Span::from_secs(1), "somebody waits for the view");
+    room.pass(10_000).await;
+    for name in ["first", "notices", "second", "third"] {
+        assert!(!room.offered(ticket_id(name)), "{name}: an offer has run out, and there is no view to make another");
+    }
+    room.pass(11_000).await;
+    assert!(room.offered(ticket_id("second")), "it waits beside free agents");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_index_that_stays_away_holds_up_no_call_and_is_filled_when_it_is_back() {
     let room = Room::open(decide_rows).await;

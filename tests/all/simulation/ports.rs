@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use handoff::availability::memory::{Dump, MemoryIndex};
-use handoff::availability::{self, Advanced, Ask, Availability, Beat, Change, Lapsed, Reservation};
+use handoff::availability::{self, Advanced, Ask, Availability, Beat, Change, Lapsed, Reservation, RowKey};
 use handoff::domain::agent::Agent;
 use handoff::domain::connector::Connector;
 use handoff::domain::event::Entry;
@@ -13,7 +13,7 @@ use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId,
 use handoff::domain::log::{LogRow, Selection};
 use handoff::domain::readers::{ReaderChange, Readers};
 use handoff::domain::ticket::Ticket;
-use handoff::domain::time::Time;
+use handoff::domain::time::{Span, Time};
 use handoff::routing::workset::Scope;
 use handoff::store::{
     Acked, Committed, Due, Error, Lease, Leases, Loaded, Page, PolicyRow, Request, Store, TicketFilter, Work,
@@ -403,5 +403,27 @@ impl Availability for WeatheredIndex {
 
     async fn rematch(&self, desk: &DeskKey, epoch: u64, now: Time) -> Answered<(Vec<Reservation>, bool)> {
         self.call("rematch", |index| async move { index.rematch(desk, epoch, now).await }).await
+    }
+
+    async fn claim(&self, desk: &DeskKey, epoch: u64, every: Span, now: Time) -> Answered<bool> {
+        self.call("claim", |index| async move { index.claim(desk, epoch, every, now).await }).await
+    }
+
+    async fn versions(
+        &self,
+        desk: &DeskKey,
+        epoch: u64,
+        seen: u64,
+        keys: &[RowKey],
+    ) -> Answered<Option<Vec<Option<u64>>>> {
+        self.call("versions", |index| async move { index.versions(desk, epoch, seen, keys).await }).await
+    }
+
+    async fn rows(&self, desk: &DeskKey, epoch: u64, from: &str) -> Answered<(Vec<RowKey>, Option<String>)> {
+        self.call("rows", |index| async move { index.rows(desk, epoch, from).await }).await
+    }
+
+    async fn heard(&self) -> (DeskKey, u64) {
+        std::future::pending().await
     }
 }
