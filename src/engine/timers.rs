@@ -11,7 +11,7 @@ use super::Inner;
 use super::doubts::Doubt;
 use super::task::Task;
 use super::writer::Job;
-use crate::availability::{self, Advanced, Availability, Change};
+use crate::availability::{self, Advanced, Availability, Change, PAGE};
 use crate::domain::event::SessionEnd;
 use crate::domain::id::{AgentId, AgentNo, ConnectorId, DeskKey};
 use crate::domain::time::{Span, Time};
@@ -83,7 +83,7 @@ pub(super) async fn deadlines<S: Store, A: Availability>(inner: Arc<Inner<S, A>>
 pub(super) async fn sweep<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     let now = inner.clock.now();
     let mut tasks = Vec::new();
-    match inner.index.expire(crate::availability::PAGE, now).await {
+    match inner.index.expire(PAGE, now).await {
         Ok(matched) => {
             tasks.extend(matched.into_iter().map(|(desk, reservation)| Task::Propose { desk, reservation }));
         }
@@ -231,7 +231,8 @@ impl<S: Store, A: Availability> Inner<S, A> {
         }
     }
 
-    /// Ends the sessions that are lost. The index names them until the log has it.
+    /// Ends sessions that are lost, a page at a time: the index names them until the log has it, and when very many are lost at once
+    /// calls must find room in the queue beside them.
     fn end_lost(&self, desk: &DeskKey, lost: Vec<(AgentNo, u64)>) -> Vec<Task> {
         let known = self.with_desk(desk, |state| {
             let current = |(number, epoch): (AgentNo, u64)| {
@@ -239,7 +240,7 @@ impl<S: Store, A: Availability> Inner<S, A> {
                 let session = agent.session.as_ref().filter(|session| session.epoch == epoch)?;
                 Some((agent.id.clone(), session.epoch))
             };
-            lost.into_iter().filter_map(current).collect::<Vec<_>>()
+            lost.into_iter().filter_map(current).take(PAGE).collect::<Vec<_>>()
         });
         let end = |(agent, epoch)| Task::Own {
             desk: desk.clone(),

@@ -41,8 +41,9 @@ use cut::Cuttable;
 const MAX_STREAMS: u32 = 4_096;
 /// Bytes of a request's headers.
 const MAX_HEADERS: u32 = 16 * 1024;
-/// Streams that a client opened and reset before they were looked at.
-const MAX_PENDING_RESETS: usize = 32;
+/// Streams that a client opened and reset before they were looked at: as many as a gateway may have open whose calls all meet their
+/// deadline in one outage.
+const MAX_PENDING_RESETS: usize = 512;
 /// Streams that were reset for an error of the client's.
 const MAX_ERROR_RESETS: usize = 128;
 const PING_INTERVAL: Duration = Duration::from_secs(30);

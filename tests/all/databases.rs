@@ -10,7 +10,8 @@ use sqlx::Connection;
 
 use crate::conformance::Place;
 use crate::conformance::harness::{Call, Driver, at, batch, main_desk, new_ticket, page};
-use crate::harness::postgres::{Database, server};
+use crate::harness::postgres::{Database, Server, server};
+use crate::harness::{Folder, tls};
 
 fn migrate(database: &Database) -> Output {
     let mut command = process::Command::new(env!("CARGO_BIN_EXE_handoff"));
@@ -35,14 +36,14 @@ async fn migrating_again_does_nothing_and_a_database_that_is_not_migrated_is_ref
     let refused = refusal(&database.url()).await;
     assert_eq!(
         refused,
-        "the database cannot be used: its schema is at 0, this version needs 4: run `handoff migrate` first"
+        "the database cannot be used: its schema is at 0, this version needs 5: run `handoff migrate` first"
     );
     let first = migrate(&database);
     assert!(first.status.success() && first.stdout.is_empty(), "{}", said(&first));
-    assert_eq!(said(&first), "handoff: 4 migrations done, the schema is at 4");
+    assert_eq!(said(&first), "handoff: 5 migrations done, the schema is at 5");
     let second = migrate(&database);
     assert!(second.status.success());
-    assert_eq!(said(&second), "handoff: the schema is at 4 already");
+    assert_eq!(said(&second), "handoff: the schema is at 5 already");
     PostgresStore::open(&database.url()).await.expect("it opens").close().await;
 }
 
@@ -53,9 +54,9 @@ async fn of_several_that_migrate_at_once_each_finds_it_done() {
     let (a, b, c) =
         tokio::join!(PostgresStore::migrate(&url), PostgresStore::migrate(&url), PostgresStore::migrate(&url));
     for migrated in [a, b, c] {
-        assert_eq!(migrated.expect("it is migrated").schema, 4);
+        assert_eq!(migrated.expect("it is migrated").schema, 5);
     }
-    assert_eq!(database.say("SELECT count(*) FROM _sqlx_migrations"), "4");
+    assert_eq!(database.say("SELECT count(*) FROM _sqlx_migrations"), "5");
 }
 
 #[tokio::test]
@@ -256,4 +257,31 @@ async fn what_the_schema_forbids_is_our_mistake_and_not_to_be_repeated() {
 async fn a_url_that_asks_for_encryption_is_refused_rather_than_served_without() {
     let refused = refusal("postgres://127.0.0.1:1/none?sslmode=require").await;
     assert!(refused.contains("TLS"), "{refused}");
+}
+
+#[tokio::test]
+async fn over_tls_the_server_must_be_the_one_that_the_given_authority_vouches_for() {
+    let own = Server::own();
+    let database = own.database(None);
+    let (ours, theirs) = (tls::certificates(), tls::certificates());
+    let port = own.speak_tls(ours.path());
+    let url = |folder: &Folder| {
+        let ca = folder.path().join("ca.pem");
+        let (name, ca) = (&database.name, ca.display());
+        format!("postgres://postgres@127.0.0.1:{port}/{name}?sslmode=verify-full&sslrootcert={ca}")
+    };
+    let trusted = url(&ours);
+    PostgresStore::migrate(&trusted).await.expect("it is migrated");
+    let store = PostgresStore::open(&trusted).await.expect("it opens");
+    let mut beside = sqlx::PgConnection::connect(&trusted).await.expect("it is reached");
+    let all_encrypted =
+        "SELECT bool_and(s.ssl) FROM pg_stat_ssl AS s JOIN pg_stat_activity AS a USING (pid) WHERE a.datname = $1";
+    let encrypted: (bool,) =
+        sqlx::query_as(all_encrypted).bind(&database.name).fetch_one(&mut beside).await.expect("told");
+    assert!(encrypted.0);
+    store.close().await;
+    let refused = PostgresStore::open(&url(&theirs)).await.err().expect("of another authority");
+    assert!(matches!(refused, Error::Away(_)), "{refused:?}");
+    // Its socket is another one now: the folder goes with the process.
+    std::mem::forget(database);
 }

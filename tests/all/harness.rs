@@ -8,6 +8,7 @@ pub mod postgres;
 pub mod redis;
 pub mod stage;
 pub mod streams;
+pub mod tls;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

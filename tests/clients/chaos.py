@@ -110,6 +110,7 @@ class Chaos:
         self.refused_starts = 0
         self.until = 0
         self._chance = random.Random(f"{options.seed}/faults")
+        self._versions = random.Random(f"{options.seed}/versions")
         self._watch = Stopwatch(self._stood_still)
         self._watch.start()
         self._ends_at = options.limit
@@ -123,6 +124,11 @@ class Chaos:
             api = Api(target)
             prepare(api, options.agents)
             self._say(f"the desk is there, with {options.agents} agents")
+            if options.beside:
+                first = self.cluster.replicas[0]
+                first.stop(within=40.0)
+                first.binary = options.beside
+                first.start()
             if options.sabotage:
                 list(self.cluster.postgres.lines(SABOTAGE[options.sabotage][1]))
             self.in_flight = InFlight(self.folder / "in-flight")
@@ -153,6 +159,8 @@ class Chaos:
 
     def start(self, replica):
         """As a supervisor does: again and again, for what it needs may not answer just now."""
+        if self.options.beside:
+            replica.binary = self._versions.choice([self.options.server, self.options.beside])
         for _ in range(30):
             try:
                 return replica.start()
@@ -256,6 +264,9 @@ class Chaos:
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", type=pathlib.Path, default=DEFAULT_SERVER, help="the binary (default: %(default)s)")
+    parser.add_argument(
+        "--beside", type=pathlib.Path, help="another version of the binary: each replica that is started runs one of the two"
+    )
     parser.add_argument("--faults", type=int, default=12, help="how many (default: %(default)s)")
     parser.add_argument("--only", nargs="*", default=[], metavar="KIND", help="only these kinds of faults")
     parser.add_argument("--hold", type=float, help="seconds that each fault lasts (default: by its kind, at random)")

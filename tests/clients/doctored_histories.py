@@ -122,7 +122,7 @@ def accepts_when_time_is_over(evidence):
     for row in evidence["rows"]:
         for offer in row.body.get("offers", []):
             if offer["id"] == accepted:
-                offer["lapse_time"] = offer["offer_time"]
+                offer["lapse_time"] = offer["offer_time"] - 20 * SECOND
 
 
 def never_ends_a_wrap_up(evidence):

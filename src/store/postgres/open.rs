@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::session::{all, arguments};
@@ -121,14 +121,6 @@ fn newest() -> i64 {
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, Error> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| Error::Unfit(format!("the database's URL cannot be read: {error}")))?;
-    match options.get_ssl_mode() {
-        PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => {}
-        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => {
-            return Err(Error::Unfit(
-                "its URL asks for TLS, which this version does not speak to PostgreSQL".to_owned(),
-            ));
-        }
-    }
     Ok(options.application_name("handoff").options(PLANNER))
 }
 

@@ -3,10 +3,12 @@
 //! A shell beside this process stops it: the shell waits for the end of its input, which comes however this process ends. This
 //! file is also part of the library's own tests, so it names nothing of the crate.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::chown;
+use std::fs::{OpenOptions, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -81,7 +83,29 @@ impl Server {
         Server { programs, folder, _shell: shell }
     }
 
-    /// `start`, or `stop` as a crash does.
+    /// Speaks TLS on a port of the loopback address from now on, with the `server.pem` and `server.key` of this folder.
+    #[allow(dead_code, reason = "the library's tests need no TLS")]
+    pub fn speak_tls(&self, certificates: &Path) -> u16 {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
+        for name in ["server.pem", "server.key"] {
+            let file = self.folder.join("data").join(name);
+            std::fs::copy(certificates.join(name), &file).expect("a copy");
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("its own");
+            if let Some((user, group)) = owner() {
+                chown(&file, Some(user), Some(group)).expect("the file can be given away");
+            }
+        }
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n"
+        );
+        let mut file =
+            OpenOptions::new().append(true).open(self.folder.join("data/postgresql.conf")).expect("its settings");
+        file.write_all(settings.as_bytes()).expect("written");
+        self.control("restart");
+        port
+    }
+
+    /// `start`, `restart`, or `stop` as a crash does.
     #[allow(dead_code, reason = "the library's tests stop no server")]
     pub fn control(&self, verb: &str) {
         let mut control = Command::new(self.programs.join("pg_ctl"));

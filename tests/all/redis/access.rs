@@ -1,10 +1,8 @@
 //! Who may ask: a user with the rights that docs/redis.md lists and no others, over TLS as well.
 
-use std::process::Command;
-
 use super::*;
-use crate::harness::Folder;
 use crate::harness::redis::Cluster;
+use crate::harness::tls;
 
 /// The rule as the documentation has it.
 pub fn documented_rule() -> Vec<String> {
@@ -71,26 +69,11 @@ async fn on_a_cluster_the_documented_rights_and_the_one_more_are_enough() {
     use_all(&connected(patient(&url)).await).await;
 }
 
-/// A certificate authority, and a certificate for the loopback address that it signed.
-fn certificates() -> Folder {
-    let folder = Folder::new();
-    let script = r#"
-set -e
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=redis -keyout redis.key -out redis.csr
-printf 'subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' >redis.ext
-openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile redis.ext -out redis.pem
-"#;
-    let done = Command::new("sh").args(["-c", script]).current_dir(folder.path()).output().expect("a shell");
-    assert!(done.status.success(), "openssl: {}", String::from_utf8_lossy(&done.stderr));
-    folder
-}
-
 #[tokio::test]
 async fn over_tls_the_server_must_be_the_one_that_the_given_authority_vouches_for() {
-    let folder = certificates();
+    let folder = tls::certificates();
     let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let (cert, key, ca) = (file("redis.pem"), file("redis.key"), file("ca.pem"));
+    let (cert, key, ca) = (file("server.pem"), file("server.key"), file("ca.pem"));
     let port = crate::harness::redis::free_port();
     let settings = ["--tls-port", &port.to_string(), "--tls-cert-file", &cert, "--tls-key-file", &key];
     let _server = Server::start(&[&settings[..], &["--tls-ca-cert-file", &ca, "--tls-auth-clients", "no"]].concat());
