@@ -110,7 +110,7 @@ fn a_seed_of_several_replicas_run_fifty_times_leaves_one_trace() {
 }
 
 fn leaves_one_trace(run: Run) {
-    let seed = setting("HANDOFF_SIMULATION_SEED").unwrap_or(11);
+    let seed = setting("HANDOFF_SIMULATION_SEED").unwrap_or(13);
     let run = || {
         let trace = Trace::written(1);
         let ending = run(Plan::of(seed), &trace);

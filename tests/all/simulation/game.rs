@@ -27,8 +27,10 @@ use crate::pure::commands::{self, Bytes, Scene};
 
 /// How long nothing goes wrong in the end: every offer has run out by then, every view has been built again.
 const REPAIR: Span = Span::from_secs(40);
-/// From when on deadlines are on time again.
+/// From when on what waits is with whoever is free.
 const SETTLED: Span = Span::from_secs(5);
+/// From when on deadlines are: a replica that could not write fires none for five seconds after it can.
+const ON_TIME: Span = Span::from_secs(11);
 
 /// What is simulated.
 #[derive(Clone, Copy)]
@@ -199,10 +201,12 @@ impl Game {
             reap(&mut tasks)?;
             self.watch.look()?;
             let now = fleet.clock.now();
-            if now > began + SETTLED {
+            if now > began + ON_TIME {
                 self.ground
                     .look(&desk_key(), |rows, _| repair::on_time(rows, now - Span(skew.micros().abs())))
                     .unwrap_or(Ok(()))?;
+            }
+            if now > began + SETTLED {
                 let found = self.ground.look(&desk_key(), |rows, _| repair::stranded(rows)).unwrap_or_default();
                 if now > began + REPAIR - SETTLED
                     && let Some(pair) = found.intersection(&stranded).next()
