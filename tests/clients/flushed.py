@@ -36,7 +36,7 @@ def new_ticket(nth):
 
 
 def submit(api, count):
-    """One stream, so that the order of the tickets is the order of their numbers."""
+    """On one stream, with a bounded number under way."""
     room = threading.Semaphore(IN_FLIGHT)
 
     def items():
@@ -54,7 +54,7 @@ class Desk:
     """Agents who accept each offer and resolve its ticket; what was offered and when; what creations took."""
 
     def __init__(self, api, options):
-        self.offered = []  # (time of the offer, ticket number)
+        self.offered = []  # (time of the offer, ticket)
         self.creations = []  # (when asked, seconds, code or None)
         self._api, self._options = api, options
         self._epochs = {}
@@ -72,30 +72,40 @@ class Desk:
             call("AgentService.CreateAgent", {"parent": DESK, "agent_id": f"agent-{number}", "agent": agent})
 
     def open(self):
+        """The stream first: an offer that nobody hears of keeps its agent for as long as it rings."""
+        stream = self._api.server_stream("DecisionService.WatchDecisions", {"connector": CONNECTOR, "point": "RESUME_POINT_NOW"})
+        next(stream)
+        threading.Thread(target=self._read, args=[stream], daemon=True).start()
         for number in range(self._options.agents):
             name = f"{DESK}/agents/agent-{number}"
             answer = self._api.call("AgentService.StartSession", {"name": name, "device_id": DEVICE})
             self._epochs[name] = str(answer.welcome.session_epoch)
             self._api.call("AgentService.SetAgentState", {"name": name, "state": "DECLARED_STATE_READY"})
-        for target in (self._read, self._beat, self._create):
+        for target in (self._beat, self._create):
             self._threads.append(threading.Thread(target=target, daemon=True))
             self._threads[-1].start()
 
     def close(self):
         self._stop.set()
-        for thread in self._threads[1:]:
+        for thread in self._threads:
             thread.join()
         self._work.shutdown()
 
-    def _read(self):
-        for message in self._api.server_stream("DecisionService.WatchDecisions", {"connector": CONNECTOR, "point": "RESUME_POINT_NOW"}):
-            if message.WhichOneof("response") != "decisions" or self._stop.is_set():
-                continue
-            for decision in message.decisions.items:
-                if decision.WhichOneof("payload") == "offered":
-                    self.offered.append((decision.create_time.ToNanoseconds() / 1e9, int(decision.external_id)))
-                    for offer in decision.offered.offers:
-                        self._work.submit(self._handle, decision.ticket, offer)
+    def _read(self, stream):
+        try:
+            for message in stream:
+                if message.WhichOneof("response") == "decisions" and not self._stop.is_set():
+                    self._take(message.decisions.items)
+        except grpc.RpcError:
+            if not self._stop.is_set():
+                raise
+
+    def _take(self, decisions):
+        for decision in decisions:
+            if decision.WhichOneof("payload") == "offered":
+                self.offered.append((decision.create_time.ToNanoseconds() / 1e9, decision.ticket.split("/")[-1]))
+                for offer in decision.offered.offers:
+                    self._work.submit(self._handle, decision.ticket, offer)
 
     def _handle(self, ticket, offer):
         accept = {"name": offer.name, "session_epoch": str(offer.session_epoch), "device_id": DEVICE, "connected": True}
@@ -133,15 +143,24 @@ class Desk:
             self.creations.append((began, time.time() - began, code))
 
 
-def inversions(numbers):
-    """Tickets that were offered first after one that is younger."""
-    seen, highest, found = set(), -1, 0
-    for number in numbers:
-        if number not in seen and number < highest:
-            found += 1
-        seen.add(number)
-        highest = max(highest, number)
-    return found
+def line(cluster):
+    """Every ticket's place in line, as the service counts it: by when it was enqueued, then by its id."""
+    statement = "SELECT name FROM ticket ORDER BY (body::jsonb ->> 'enqueue_time')::bigint, ticket"
+    return {name.strip(): place for place, name in enumerate(cluster.postgres.lines(statement))}
+
+
+def inversions(places):
+    """How many tickets were offered for the first time after one that stands behind them, and by how many places at most.
+
+    Order holds at the index. What it hands out is committed by whichever replica was told, so neighbours may change places.
+    """
+    seen, furthest, found, most = set(), -1, 0, 0
+    for place in places:
+        if place not in seen and place < furthest:
+            found, most = found + 1, max(most, furthest - place)
+        seen.add(place)
+        furthest = max(furthest, place)
+    return found, most
 
 
 def main(arguments):
@@ -175,7 +194,9 @@ def main(arguments):
         gaps = [(after - at, at) for at, after in itertools.pairwise(times) if after > flushed]
         gap, gap_began = max(gaps)
         after = [seconds for asked, seconds, code in desk.creations if flushed <= asked <= gap_began + gap and code is None]
-        tickets = int(next(cluster.postgres.lines("SELECT count(*) FROM ticket")).strip())
+        places = line(cluster)
+        tickets = len(places)
+        overtaken, by_most = inversions(places[name] for _, name in desk.offered)
         created = options.waiting + sum(code is None for _, _, code in desk.creations)
         result = {
             "waiting": options.waiting,
@@ -183,8 +204,9 @@ def main(arguments):
             "seconds_until_offers_go_on": round(gap_began + gap - flushed, 2),
             "longest_gap_seconds": round(gap, 2),
             "offers_per_second_after": round(sum(at > gap_began + gap for at in times) / options.seconds, 1),
-            "offered_out_of_order": inversions(number for _, number in desk.offered),
-            "offered": len({number for _, number in desk.offered}),
+            "overtaken": overtaken,
+            "overtaken_by_places_at_most": by_most,
+            "offered": len({name for _, name in desk.offered}),
             "created_meanwhile": len(after),
             "longest_creation_meanwhile_seconds": round(max(after, default=0), 3),
             "creations_refused": sum(code is not None for _, _, code in desk.creations),
