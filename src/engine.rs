@@ -158,7 +158,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
             broken: switch(),
         });
         let mut writer = Writer::new(inner.clone(), queue);
-        writer.load().await?;
+        Box::pin(writer.load()).await?;
         let mut tasks = inner.tasks.lock().await;
         let alarm = Alarm { inner: inner.clone(), armed: true };
         tasks.spawn(async move {

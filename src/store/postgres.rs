@@ -70,7 +70,7 @@ impl PostgresStore {
 
     /// For rows that have to fit each other.
     async fn look(&self) -> Result<Transaction<'static, Postgres>, Error> {
-        Ok(self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+        Ok(Box::pin(self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?)
     }
 
     async fn scopes(&self, desks: BTreeSet<DeskKey>) -> Result<Vec<Scope>, Error> {
@@ -87,7 +87,8 @@ impl Store for PostgresStore {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a Loaded) -> Work<'a, T> + Send + 'static,
     {
-        transact::transact(self, requests, work).await
+        // A connection that is being encrypted is large, and nobody's stack is to hold it.
+        Box::pin(transact::transact(self, requests, work)).await
     }
 
     async fn get_ticket(&self, desk: &DeskKey, ticket: TicketId) -> Result<Option<Arc<Ticket>>, Error> {

@@ -14,6 +14,9 @@ use crate::domain::readers::{Aside, Held, Instance, ReaderChange, Readers};
 use crate::domain::time::Time;
 use crate::store::Error;
 
+type BucketRow = (String, i64, Option<String>, i64, i64, i64, i64);
+type AsideRow = (String, String, i64, i64, i64, String, i64);
+
 /// Everything up to `seq` is acknowledged by the reader of this generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acked {
@@ -68,8 +71,7 @@ async fn rest(
         let row = Instance { opening, generation, since: Time(since), lease_until: Time(lease_until) };
         readers.instances.insert(Arc::from(name), row);
     }
-    let buckets: Vec<(String, i64, Option<String>, i64, i64, i64, i64)> =
-        db.all(&statements::LOAD_BUCKETS, &of).await?;
+    let buckets: Vec<BucketRow> = db.all(&statements::LOAD_BUCKETS, &of).await?;
     for (word, acked, instance, generation, gained, head, attempts) in buckets {
         let held = Held {
             acked: rows::unsigned("acked", acked)?,
@@ -81,7 +83,7 @@ async fn rest(
         };
         readers.buckets.insert(bucket(&word)?, held);
     }
-    let aside: Vec<(String, String, i64, i64, i64, String, i64)> = db.all(&statements::LOAD_QUARANTINE, &of).await?;
+    let aside: Vec<AsideRow> = db.all(&statements::LOAD_QUARANTINE, &of).await?;
     for (ticket, word, generation, acked, released, reason, since) in aside {
         let row = Aside {
             bucket: bucket(&word)?,

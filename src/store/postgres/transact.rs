@@ -94,7 +94,7 @@ async fn begin(store: &PostgresStore, requests: &[Request]) -> Result<(Transacti
 
 impl PostgresStore {
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
-        Ok(self.writer.begin_with(own::BEGIN).await?)
+        Ok(Box::pin(self.writer.begin_with(own::BEGIN)).await?)
     }
 
     async fn stand_in_line(&self, requests: &[Request]) -> Vec<OwnedMutexGuard<()>> {
