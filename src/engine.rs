@@ -11,6 +11,7 @@ mod doubts;
 mod drift;
 mod handle;
 mod loads;
+mod news;
 mod outage;
 mod past;
 mod readers;

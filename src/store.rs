@@ -290,8 +290,6 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
     /// The tickets on which this agent has an open offer or leg, wrap-ups included.
     fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> impl Future<Output = Result<Vec<Arc<Ticket>>, Error>> + Send;
-    /// Waiting legs of these lanes' queue that come before `key` (its hexadecimal text): the place in line.
-    fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> impl Future<Output = Result<u32, Error>> + Send;
     /// Waiting legs whose need names an amount: those that another set of limits may put into another lane.
     fn waiting_with_amounts(&self, desk: &DeskKey) -> impl Future<Output = Result<Vec<LegId>, Error>> + Send;
 

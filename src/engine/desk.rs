@@ -12,6 +12,7 @@ use crate::domain::id::{AgentId, ConnectorId, LaneNo, LegId, QueueId};
 use crate::domain::leg::Leg;
 use crate::domain::ticket::{Infeasibility, Ticket};
 use crate::domain::time::{Span, Time};
+use crate::routing::decide::leg_key;
 use crate::routing::roster::{Roster, TableChange};
 use crate::routing::waiters::{Waiter, Waiters};
 use crate::routing::workset::Scope;
@@ -66,8 +67,10 @@ impl DeskChange {
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     pub change: Change,
-    /// Waiting legs of which something else may have to be said now.
-    pub to_diagnose: Vec<LegId>,
+    /// Waiting legs that changed: why they wait may be something else now.
+    pub moved: Vec<LegId>,
+    /// Waiting legs that did not, of which the same is true: the agents who could take them came or went, or their connector.
+    pub touched: Vec<LegId>,
     /// Limits changed: legs whose need names an amount may belong to another lane.
     pub relane: bool,
 }
@@ -120,7 +123,7 @@ impl DeskState {
         }
         for connector in changed.connectors {
             let away = self.scope.connectors.get(&connector).is_none_or(|row| row.away || row.deleted);
-            followed.to_diagnose.extend(self.waiters.of_connector(&connector));
+            followed.touched.extend(self.waiters.of_connector(&connector));
             followed.change.connectors.push((connector, away));
         }
         let mut regrouped = tables;
@@ -132,8 +135,8 @@ impl DeskState {
             if let Some(before) = before {
                 self.past.keep(self.head, before);
             }
-            for lane in self.roster.put(agent) {
-                followed.to_diagnose.extend(self.waiters.of_lane(lane));
+            for moved in self.roster.put(agent) {
+                followed.touched.extend(self.waiters.touched_by(moved));
             }
         }
         if regrouped {
@@ -149,8 +152,6 @@ impl DeskState {
                 times.pop_front();
             }
         }
-        followed.to_diagnose.sort_unstable();
-        followed.to_diagnose.dedup();
         followed
     }
 
@@ -181,7 +182,7 @@ impl DeskState {
                 match Waiter::of(&self.roster, ticket, leg) {
                     Some(waiter) => {
                         self.waiters.put(id, waiter);
-                        followed.to_diagnose.push(id);
+                        followed.moved.push(id);
                     }
                     None => self.waiters.remove(id),
                 }
@@ -231,7 +232,7 @@ impl DeskState {
         for after in tickets {
             self.follow_ticket(&Moved { before: None, after }, &mut followed, now);
         }
-        followed.to_diagnose
+        followed.moved
     }
 
     /// What a view that is built from nothing is told first: who serves what, who is there, which connectors are away.
@@ -261,6 +262,12 @@ impl DeskState {
     /// What is to be said of a waiting leg, if it is news.
     pub fn news(&self, leg: LegId) -> Option<(u32, Infeasibility)> {
         self.waiters.news(leg, &self.roster, &self.scope.connectors)
+    }
+
+    /// Where a waiting leg stands in its queue, from 1.
+    pub fn position(&self, ticket: &Ticket, leg: &Leg) -> u32 {
+        let ahead = self.waiters.ahead(&ticket.queue, leg_key(ticket, leg));
+        u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     /// The queue's mean time between hand-outs lately; `None` with too few of them.

@@ -22,7 +22,6 @@ use crate::domain::ticket::{Infeasibility, Ticket};
 use crate::domain::time::Span;
 use crate::entropy::Entropy;
 use crate::routing::command::Answer;
-use crate::routing::decide::leg_key;
 use crate::routing::explain::kept_from;
 use crate::store::Store;
 use crate::stream::hub::Hub;
@@ -30,8 +29,8 @@ use crate::stream::hub::Hub;
 /// Where a waiting ticket stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// From 1. Absent when nothing waits.
-    pub position: Option<u32>,
+    /// In its queue and band, from 1.
+    pub position: u32,
     /// Absent until enough hand-outs were seen, and when nobody can take it.
     pub estimated: Option<Span>,
     pub infeasibility: Option<Infeasibility>,
@@ -150,28 +149,24 @@ impl<S: Store, A: Availability> Engine<S, A> {
         self.inner.with_desk(desk, |state| state.roster.find(agent).cloned()).flatten()
     }
 
-    /// Where the ticket's waiting leg stands, and who is kept from it by what. Empty when no leg waits.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn waiting(&self, desk: &DeskKey, ticket: &Ticket) -> Result<Waiting, Failure> {
-        let Some(leg) = ticket.pending_leg().filter(|leg| leg.state == LegState::Waiting) else {
-            return Ok(Waiting::default());
-        };
-        let key = leg_key(ticket, leg).to_hex();
-        let ahead = self.inner.store.ahead(desk, &ticket.queue, &key).await;
-        let position = ahead.map_err(|error| Failure::of_store(&error))?.saturating_add(1);
+    /// Where the ticket's waiting leg stands, and who is kept from it by what, as far as memory knows; `None` when no leg waits.
+    pub fn waiting(&self, desk: &DeskKey, ticket: &Ticket) -> Option<Waiting> {
+        let leg = ticket.pending_leg().filter(|leg| leg.state == LegState::Waiting)?;
         let now = self.inner.clock.now();
-        let known = self.inner.with_desk(desk, |state| {
+        self.inner.with_desk(desk, |state| {
+            let position = state.position(ticket, leg);
             let nobody = matches!(
                 ticket.infeasibility,
                 Some(Infeasibility::Never | Infeasibility::Absent | Infeasibility::ConnectorAway)
             );
             let pace = state.pace(&ticket.queue, now).filter(|_| !nobody);
-            (pace.map(|pace| pace * i64::from(position)), kept_from(&state.roster, ticket, leg, &[]))
-        });
-        let (estimated, unfit) = known.unwrap_or_default();
-        Ok(Waiting { position: Some(position), estimated, infeasibility: ticket.infeasibility, unfit })
+            Waiting {
+                position,
+                estimated: pace.map(|pace| pace * i64::from(position)),
+                infeasibility: ticket.infeasibility,
+                unfit: kept_from(&state.roster, ticket, leg, &[]),
+            }
+        })
     }
 
     /// Agents on duty who satisfy a need.

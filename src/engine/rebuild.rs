@@ -158,7 +158,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             let waiting = self.inner.read_desk(&desk).await?;
             self.catch_up(&desk).await;
             self.look_into_lost_view(&desk).await;
-            self.diagnose(&desk, waiting.unwrap_or_default());
+            self.news.add(&desk, waiting.unwrap_or_default());
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             Ok(Some(waiting)) => {
                 Box::pin(self.catch_up(desk)).await;
                 self.look_into_lost_view(desk).await;
-                self.diagnose(desk, waiting);
+                self.news.add(desk, waiting);
             }
             Ok(None) => self.doubts.dispel(desk, Doubt::Head),
             Err(failure) => {

@@ -203,7 +203,9 @@ impl<S: Store, A: Availability> Writer<S, A> {
                 }
             }
         }
-        self.diagnose(desk, followed.to_diagnose);
+        let mut legs = followed.moved;
+        legs.extend(followed.touched);
+        self.news.add_later(desk, legs, now);
         if followed.relane {
             self.relane(desk).await;
         }

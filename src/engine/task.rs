@@ -52,6 +52,11 @@ impl Task {
         }
     }
 
+    /// Whether it says why a leg waits.
+    pub fn is_diagnosis(&self) -> bool {
+        matches!(self, Task::Own { command: Command::Diagnose { .. }, .. })
+    }
+
     pub fn class(&self) -> u8 {
         match self {
             Task::Call { call, .. } => call.command.class(),

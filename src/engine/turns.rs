@@ -13,14 +13,20 @@ use tokio::task::{JoinError, JoinSet};
 use super::batch::{Decided, Verdict};
 use super::call::Failure;
 use super::doubts::Doubt;
+use super::task::Task;
 use super::writer::{Job, Writer};
 use crate::availability::Availability;
 use crate::domain::id::DeskKey;
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Time};
+use crate::routing::command::Command;
 use crate::store::{Committed, Error, MAX_BATCH, Store};
 
 /// How often idle lanes and groups are looked for.
 const RETIRE_EVERY: Span = Span::from_mins(1);
+
+/// Reasons to wait in a batch, at most: beside other jobs, and when there is nothing else.
+const NEWS_BESIDE: usize = 32;
+const NEWS_ALONE: usize = 64;
 
 /// Jobs in a batch that begins beside another, at least.
 const WORTH_IT: usize = 16;
@@ -109,6 +115,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
         {
             self.jobs.push(job);
         }
+        self.add_news();
         if self.under_way.is_none() {
             return if self.jobs.is_empty() { self.wait().await } else { Turn::Begin };
         }
@@ -128,6 +135,24 @@ impl<S: Store, A: Availability> Writer<S, A> {
         Turn::Begin
     }
 
+    /// Fills the batch up with reasons to wait.
+    fn add_news(&mut self) {
+        let now = self.inner.clock.now();
+        if !self.news.any(now) {
+            return;
+        }
+        let said = self.jobs.iter().filter(|job| job.task.is_diagnosis()).count();
+        let most = if self.jobs.is_empty() { NEWS_ALONE } else { NEWS_BESIDE.saturating_sub(said) };
+        let room = MAX_BATCH.saturating_sub(self.jobs.len()).min(most);
+        let desks = self.inner.read_desks();
+        let found = self.news.take(room, now, |desk, leg| desks.get(desk)?.news(leg));
+        drop(desks);
+        for (desk, leg, leg_ver, infeasibility) in found {
+            let infeasibility = Some(infeasibility);
+            self.jobs.push(Job::own(&desk, Command::Diagnose { leg, leg_ver, infeasibility }));
+        }
+    }
+
     /// Whether the jobs at hand are worth a batch beside the one under way. A batch costs much whatever is in it, and what has
     /// begun waits for the one before: small ones side by side are slower than one after the other.
     fn begins_beside(&self) -> bool {
@@ -138,10 +163,12 @@ impl<S: Store, A: Availability> Writer<S, A> {
 
     /// Until there is something to do.
     async fn wait(&mut self) -> Turn {
+        let news = self.news.next().unwrap_or(Time(i64::MAX));
         tokio::select! {
             biased;
             count = self.queue.recv_many(&mut self.jobs, MAX_BATCH) => if count > 0 { Turn::Begin } else { Turn::End },
             () = self.inner.reports.notified() => Turn::Look,
+            () = self.inner.clock.sleep_until(news), if self.news.next().is_some() => Turn::Look,
             () = self.loads.ended(), if self.loads.any() => Turn::Look,
             () = self.inner.clock.real_sleep(self.doubts.rest(self.inner.clock.uptime())), if self.doubts.any() => Turn::Look,
         }
@@ -183,8 +210,16 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
         match self.settled(committed, desks).await {
             Ok(verdicts) => self.answer(jobs, verdicts),
-            // Reservations lapse by themselves, deadlines are found again by the next poll.
-            Err(failure) => jobs.into_iter().for_each(|job| job.answer(Err(failure.clone()))),
+            Err(failure) => {
+                let now = self.inner.clock.now();
+                for job in jobs {
+                    // Reservations lapse by themselves, deadlines are found again by the next poll.
+                    if let Task::Own { desk, command: Command::Diagnose { leg, .. } } = &job.task {
+                        self.news.add_later(desk, vec![*leg], now);
+                    }
+                    job.answer(Err(failure.clone()));
+                }
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use super::call::Failure;
 use super::desk::{DeskChange, DeskState};
 use super::doubts::{Doubt, Doubts};
 use super::loads::Loads;
+use super::news::News;
 use super::tables::Wanted;
 use super::tailer::Told;
 use super::task::Task;
@@ -73,6 +74,7 @@ pub(super) struct Writer<S, A> {
     /// What has to be interned when nothing is under way.
     pub wanted: BTreeMap<DeskKey, Wanted>,
     pub doubts: Doubts,
+    pub news: News,
     /// Views that are being built.
     pub loads: Loads,
     pub retired_at: Time,
@@ -87,6 +89,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             under_way: None,
             wanted: BTreeMap::new(),
             doubts: Doubts::default(),
+            news: News::default(),
             loads: Loads::default(),
             retired_at: inner.clock.now(),
             inner,
@@ -216,7 +219,8 @@ impl<S: Store, A: Availability> Writer<S, A> {
                 Err(error) => self.doubt(desk, &error),
             }
         }
-        self.diagnose(desk, followed.to_diagnose);
+        self.diagnose(desk, followed.moved);
+        self.news.add(desk, followed.touched);
         if followed.relane {
             self.relane(desk).await;
         }
@@ -237,8 +241,8 @@ impl<S: Store, A: Availability> Writer<S, A> {
         self.own.extend(reservations.into_iter().map(propose));
     }
 
-    /// Says why legs wait, where that is news. Those for which a proposal is under way are left to it.
-    pub(super) fn diagnose(&mut self, desk: &DeskKey, legs: Vec<LegId>) {
+    /// Says why legs that changed wait, where that is news. Those for which a proposal is under way are left to it.
+    fn diagnose(&mut self, desk: &DeskKey, legs: Vec<LegId>) {
         if legs.is_empty() {
             return;
         }

@@ -23,9 +23,8 @@ use super::render::{self, View};
 use super::status::{self, About};
 use crate::availability::Availability;
 use crate::domain::id::DeskKey;
-use crate::domain::leg::LegState;
 use crate::domain::ticket::Ticket;
-use crate::engine::{Call, Engine, Reply, Waiting};
+use crate::engine::{Call, Engine, Reply};
 use crate::proto::handoff::v1 as pb;
 use crate::proto::handoff::v1::ticket_service_server::TicketService;
 use crate::shutdown::Shutdown;
@@ -68,7 +67,7 @@ impl<S: Store, A: Availability> TicketService for Tickets<S, A> {
         let view = list::view(&mut form, request.view, View::Full);
         let ticket = form.finish(ticket)?;
         let row = self.find(&ticket).await?;
-        self.draw(&ticket.desk, &row, view).await.map(Response::new)
+        Ok(Response::new(self.draw(&ticket.desk, &row, view)))
     }
 
     async fn list_tickets(&self, request: Request<pb::ListTicketsRequest>) -> Answer<pb::ListTicketsResponse> {
@@ -183,7 +182,7 @@ impl<S: Store, A: Availability> Tickets<S, A> {
     async fn change(&self, ticket: &TicketRef, call: Call) -> Answer<pb::Ticket> {
         let reply = submit(&self.engine, call, &About::ticket(ticket)).await?;
         let row = changed(reply)?;
-        Ok(Response::new(self.answer(&ticket.desk, &row).await))
+        Ok(Response::new(self.draw(&ticket.desk, &row, View::Full)))
     }
 
     async fn change_leg(&self, leg: &LegRef, call: Call) -> Answer<pb::Leg> {
@@ -193,28 +192,9 @@ impl<S: Store, A: Availability> Tickets<S, A> {
         Ok(Response::new(render::leg(&leg.ticket.desk.desk, &row, found)))
     }
 
-    async fn draw(&self, desk: &DeskKey, row: &Ticket, view: View) -> Result<pb::Ticket, Status> {
-        let waiting = if view.has_wait() { self.waiting(desk, row).await? } else { None };
-        Ok(render::ticket(&desk.desk, row, view, waiting.as_ref()))
-    }
-
-    /// A ticket after a change. The change is made: an answer without the place in line is better than an error that says it
-    /// may not be.
-    async fn answer(&self, desk: &DeskKey, row: &Ticket) -> pb::Ticket {
-        let waiting = self.waiting(desk, row).await.unwrap_or_else(|status| {
-            tracing::warn!(code = ?status.code(), "an answer goes out without the place in line");
-            None
-        });
-        render::ticket(&desk.desk, row, View::Full, waiting.as_ref())
-    }
-
-    /// Where the ticket stands in line; `None`: it does not.
-    async fn waiting(&self, desk: &DeskKey, row: &Ticket) -> Result<Option<Waiting>, Status> {
-        if !row.pending_leg().is_some_and(|leg| leg.state == LegState::Waiting) {
-            return Ok(None);
-        }
-        let waiting = Box::pin(self.engine.waiting(desk, row)).await;
-        waiting.map(Some).map_err(|failure| status::of_failure(failure, &About::desk(desk)))
+    fn draw(&self, desk: &DeskKey, row: &Ticket, view: View) -> pb::Ticket {
+        let waiting = if view.has_wait() { self.engine.waiting(desk, row) } else { None };
+        render::ticket(&desk.desk, row, view, waiting.as_ref())
     }
 }
 

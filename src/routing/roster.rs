@@ -42,6 +42,14 @@ pub struct Pair {
     pub rank: Rank,
 }
 
+/// A lane for which it changed who fits, or who is on duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneMoved {
+    pub lane: LaneNo,
+    /// From nobody to somebody, or back.
+    pub turned: bool,
+}
+
 /// What a part of the log did to the interned tables.
 #[derive(Clone, Debug, Default)]
 pub struct TableChange {
@@ -173,26 +181,38 @@ impl Roster {
         self.groups.values().filter(|row| satisfies(need, &row.expertise)).map(|row| row.on_duty).sum()
     }
 
-    /// Takes in an agent's new row. Answers the lanes for which it changed who fits or who is on duty.
-    pub fn put(&mut self, agent: Arc<Agent>) -> Vec<LaneNo> {
+    /// Takes in an agent's new row.
+    pub fn put(&mut self, agent: Arc<Agent>) -> Vec<LaneMoved> {
         let before = self.agents.insert(agent.number, agent.clone());
         self.numbers.insert(agent.id.clone(), agent.number);
         let standing = |row: &Agent| (!row.deleted).then(|| (row.group, row.on_duty()));
         let (was, is) = (before.as_deref().and_then(standing), standing(&agent));
-        let mut touched = BTreeSet::new();
+        let mut moved = Vec::new();
         if was != is {
+            let groups = [was, is].into_iter().flatten().filter_map(|(group, _)| self.groups.get(&group));
+            let lanes: BTreeSet<LaneNo> = groups.flat_map(|row| &row.lanes).copied().collect();
+            let before: Vec<_> = lanes.into_iter().map(|lane| (lane, self.anybody(lane))).collect();
             for (standing, joins) in [(was, false), (is, true)] {
-                let lanes = standing.map(|(group, duty)| self.count_agent(group, agent.number, duty, joins));
-                touched.extend(lanes.into_iter().flatten());
+                if let Some((group, duty)) = standing {
+                    self.count_agent(group, agent.number, duty, joins);
+                }
             }
+            moved.extend(
+                before.into_iter().map(|(lane, before)| LaneMoved { lane, turned: before != self.anybody(lane) }),
+            );
         }
         if let Some((group, _)) = is {
             self.groups.entry(group).or_default().agents.insert(agent.number, Brief::of(&agent));
         }
-        touched.into_iter().collect()
+        moved
     }
 
-    fn count_agent(&mut self, group: GroupNo, number: AgentNo, duty: bool, joins: bool) -> Vec<LaneNo> {
+    /// Whether anybody fits a lane, and whether one of them is on duty.
+    fn anybody(&self, lane: LaneNo) -> (bool, bool) {
+        self.lanes.get(&lane).map_or((false, false), |row| (row.fitting > 0, row.on_duty > 0))
+    }
+
+    fn count_agent(&mut self, group: GroupNo, number: AgentNo, duty: bool, joins: bool) {
         let row = self.groups.entry(group).or_default();
         if !joins {
             row.agents.remove(&number);
@@ -201,8 +221,7 @@ impl Roster {
         if duty {
             by(&mut row.on_duty);
         }
-        let lanes: Vec<LaneNo> = row.lanes.iter().copied().collect();
-        for lane in &lanes {
+        for lane in &row.lanes {
             if let Some(lane) = self.lanes.get_mut(lane) {
                 by(&mut lane.fitting);
                 if duty {
@@ -210,7 +229,6 @@ impl Roster {
                 }
             }
         }
-        lanes
     }
 
     /// Brings the tables to the desk's state, which may be newer than `change`. Answers the pairs that are new, or perhaps ranked

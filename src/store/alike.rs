@@ -75,10 +75,6 @@ macro_rules! alike {
             reads::work_of(&mut &self.readers, desk, agent).await
         }
 
-        async fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
-            reads::ahead(&mut &self.readers, desk, queue, key).await
-        }
-
         async fn waiting_with_amounts(&self, desk: &DeskKey) -> Result<Vec<LegId>, Error> {
             reads::waiting_with_amounts(&mut &self.readers, desk).await
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
 use crate::domain::event::Entry;
-use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, TenantId, TicketId};
 use crate::domain::readers::{ReaderChange, Readers};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
@@ -88,7 +88,6 @@ impl Store for ChosenStore {
         list_tickets(desk: &DeskKey, filter: &TicketFilter, page: Page<(Time, TicketId)>) -> Vec<Arc<Ticket>>;
         open_tickets(desk: &DeskKey, page: Page<TicketId>) -> Vec<Arc<Ticket>>;
         work_of(desk: &DeskKey, agent: &AgentId) -> Vec<Arc<Ticket>>;
-        ahead(desk: &DeskKey, queue: &QueueId, key: &str) -> u32;
         waiting_with_amounts(desk: &DeskKey) -> Vec<LegId>;
         log_after(desk: &DeskKey, selection: &Selection, after: u64, limit: u32) -> (Vec<LogRow>, u64);
         pending(desk: &DeskKey, selection: &Selection, after: u64, most: u32) -> (u32, Option<Time>);

@@ -30,7 +30,7 @@ use super::{
 use crate::domain::agent::Agent;
 use crate::domain::connector::Connector;
 use crate::domain::event::Entry;
-use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use crate::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, TenantId, TicketId};
 use crate::domain::log::{LogRow, Selection};
 use crate::domain::readers::{ReaderChange, Readers};
 use crate::domain::ticket::Ticket;

@@ -183,13 +183,6 @@ pub(super) async fn work_of(db: &mut impl Session, desk: &DeskKey, agent: &Agent
     whole(db.all(&statements::WORK_OF, &[tenant, desk, agent.as_str().into()]).await?)
 }
 
-pub(super) async fn ahead(db: &mut impl Session, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
-    let [tenant, desk] = of(desk);
-    let found: Option<(i64,)> =
-        db.first(&statements::AHEAD, &[tenant, desk, queue.as_str().into(), key.into()]).await?;
-    rows::unsigned("count of legs", found.map_or(0, |(count,)| count))
-}
-
 pub(super) async fn waiting_with_amounts(db: &mut impl Session, desk: &DeskKey) -> Result<Vec<LegId>, Error> {
     let found: Vec<(String, i64)> = db.all(&statements::WAITING_WITH_AMOUNTS, &of(desk)).await?;
     let leg = |(ticket, leg): (String, i64)| {

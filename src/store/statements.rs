@@ -16,7 +16,6 @@ macro_rules! statements {
 }
 
 statements! {
-    AHEAD = "ahead.sql";
     ALL_DESKS = "all_desks.sql";
     ATTENDED = "attended.sql";
     DELETE_BUCKETS = "delete_buckets.sql";

@@ -182,8 +182,6 @@ conformance! {
         tickets_are_listed_by_what_they_are
         a_conversation_key_is_free_again_when_its_ticket_is_over
         a_key_taken_since_is_not_freed_by_the_first_tickets_close
-        the_place_in_line_counts_earlier_legs_of_the_same_band
-        a_change_of_priority_moves_the_leg_in_line
         deadlines_come_in_order_and_up_to_the_limit
         work_of_an_agent_lasts_until_wrap_up_is_over
         legs_that_name_an_amount_are_found_while_they_wait

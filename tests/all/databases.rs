@@ -36,14 +36,14 @@ async fn migrating_again_does_nothing_and_a_database_that_is_not_migrated_is_ref
     let refused = refusal(&database.url()).await;
     assert_eq!(
         refused,
-        "the database cannot be used: its schema is at 0, this version needs 5: run `handoff migrate` first"
+        "the database cannot be used: its schema is at 0, this version needs 6: run `handoff migrate` first"
     );
     let first = migrate(&database);
     assert!(first.status.success() && first.stdout.is_empty(), "{}", said(&first));
-    assert_eq!(said(&first), "handoff: 5 migrations done, the schema is at 5");
+    assert_eq!(said(&first), "handoff: 6 migrations done, the schema is at 6");
     let second = migrate(&database);
     assert!(second.status.success());
-    assert_eq!(said(&second), "handoff: the schema is at 5 already");
+    assert_eq!(said(&second), "handoff: the schema is at 6 already");
     PostgresStore::open(&database.url()).await.expect("it opens").close().await;
 }
 

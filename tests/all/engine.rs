@@ -186,6 +186,38 @@ async fn it_is_said_at_once_that_nobody_is_on_duty_and_later_that_somebody_is() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_line_is_told_that_somebody_came_beside_the_offers_and_not_before_them() {
+    const LINE: usize = 1_500;
+    let room = Room::furnished().await;
+    let names = ["anna", "boss"].map(|name| AgentId::parse(name).expect("a name"));
+    for name in &names {
+        room.on_duty(name.as_str(), 1).await;
+        room.declare(name, Declared::Offline).await;
+    }
+    let line = futures_util::future::join_all((0..LINE).map(|_| room.create(Channel::Phone))).await;
+    assert!(line.iter().all(|ticket| ticket.infeasibility == Some(Infeasibility::Absent)));
+    let before = room.engine.store().head(&room.desk).await.expect("the store answers").expect("a desk").0;
+    for name in &names {
+        room.declare(name, Declared::Ready).await;
+    }
+    let store = room.engine.store();
+    let busy = eventually("everybody who waits is told", async || {
+        let entries = store.events_after(&room.desk, before, 4 * LINE as u32).await.expect("the store answers");
+        let told = |body: &Body| matches!(body, Body::Infeasible { infeasibility: Some(Infeasibility::Busy), .. });
+        let busy: Vec<bool> = entries
+            .iter()
+            .filter(|entry| told(&entry.event.body) || matches!(entry.event.body, Body::Offered { .. }))
+            .map(|entry| told(&entry.event.body))
+            .collect();
+        (busy.len() >= LINE).then_some(busy)
+    })
+    .await;
+    assert_eq!(busy.len(), LINE, "each once");
+    let before_the_offers = busy.iter().rposition(|told| !told).expect("two are offered") - 1;
+    assert!(before_the_offers < LINE / 2, "{before_the_offers} were told before the second offer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_declined_leg_goes_to_the_next_agent() {
     let room = Room::furnished().await;
     let session = room.on_duty("anna", 1).await;

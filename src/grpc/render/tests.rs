@@ -133,7 +133,7 @@ fn times_before_1970_and_money_are_drawn_exactly() {
 
 #[test]
 fn views_differ_in_legs_and_wait() {
-    let waiting = Waiting { position: Some(2), ..Waiting::default() };
+    let waiting = Waiting { position: 2, ..Waiting::default() };
     let drawn = |view| ticket(&key().desk, &row(), view, Some(&waiting));
     let (basic, full) = (drawn(View::Basic), drawn(View::Full));
     assert!(basic.legs.is_empty() && basic.wait.is_none());

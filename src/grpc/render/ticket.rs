@@ -157,7 +157,7 @@ pub fn hold(desk: &DeskId, hold: &Hold) -> pb::Hold {
 
 pub fn wait(waiting: &Waiting) -> pb::Wait {
     pb::Wait {
-        position: waiting.position,
+        position: Some(waiting.position),
         estimated_wait: waiting.estimated.map(duration),
         reason: number(waiting.infeasibility),
     }

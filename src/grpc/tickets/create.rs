@@ -13,6 +13,7 @@ use crate::domain::ticket::{Content, Customer};
 use crate::grpc::call::{call, only_validate, submit};
 use crate::grpc::form::Form;
 use crate::grpc::name::TicketRef;
+use crate::grpc::render::View;
 use crate::grpc::status::About;
 use crate::proto::handoff::v1 as pb;
 use crate::routing::command::{Command, NewTicket};
@@ -30,7 +31,7 @@ impl<S: Store, A: Availability> Tickets<S, A> {
         let call = call(desk.clone(), Command::CreateTicket(Box::new(new)), request, request_id);
         let reply = submit(&self.engine, only_validate(call, request.validate_only), &about).await?;
         // Not the id minted above: a repeat answers with the ticket of the first call.
-        Ok(self.answer(&desk, &changed(reply)?.as_ref().clone()).await)
+        Ok(self.draw(&desk, changed(reply)?.as_ref(), View::Full))
     }
 }
 

@@ -59,7 +59,7 @@ impl<S: Store, A: Availability> Tickets<S, A> {
         records.retain(|(seq, _)| before.is_none_or(|before| *seq < before));
         records.reverse();
         let next_page_token = listing.cut(&mut records, |(seq, _)| *seq);
-        let waiting = self.waiting(&ticket.desk, &row).await?;
+        let waiting = self.engine.waiting(&ticket.desk, &row);
         Ok(pb::ExplainTicketResponse {
             records: records.into_iter().map(|(_, record)| record).collect(),
             next_page_token,

@@ -33,7 +33,7 @@ impl<S: Store, A: Availability> Tickets<S, A> {
         let next_page_token = listing.cut(&mut rows, |row| After(row.create_time, row.id));
         let mut tickets = Vec::with_capacity(rows.len());
         for row in &rows {
-            tickets.push(self.draw(&desk, row, view).await?);
+            tickets.push(self.draw(&desk, row, view));
         }
         Ok(pb::ListTicketsResponse { tickets, next_page_token })
     }

@@ -63,14 +63,10 @@ impl<S: Store, A: Availability> Tickets<S, A> {
         let reply: Reply = submit(&self.engine, only_validate(call, validate_only), &About::ticket(ticket)).await?;
         let answer = reply.answer.clone();
         let row = changed(reply)?;
-        // A plan without the estimate is better than an error after the ticket has moved.
-        let waiting = self.waiting(&ticket.desk, &row).await.unwrap_or_else(|status| {
-            tracing::warn!(code = ?status.code(), "a plan goes out without its estimate");
-            None
-        });
+        let waiting = self.engine.waiting(&ticket.desk, &row);
         let drawn = if validate_only {
             let present = self.find(ticket).await?;
-            self.draw(&ticket.desk, &present, View::Full).await?
+            self.draw(&ticket.desk, &present, View::Full)
         } else {
             render::ticket(&ticket.desk.desk, &row, View::Full, waiting.as_ref())
         };

@@ -82,7 +82,7 @@ impl<S: Store, A: Availability> Watcher<S, A> {
         let surplus = events.len().saturating_sub(HISTORY);
         events.drain(..surplus);
         self.row = self.tickets.find(&self.ticket).await?;
-        self.message(events).await
+        Ok(self.message(events))
     }
 
     async fn next(&mut self) -> Option<Result<pb::WatchTicketResponse, Status>> {
@@ -102,14 +102,14 @@ impl<S: Store, A: Availability> Watcher<S, A> {
                     let events = if self.touched() { self.news().await? } else { Vec::new() };
                     if !events.is_empty() {
                         self.row = self.tickets.find(&self.ticket).await?;
-                        return self.message(events).await;
+                        return Ok(self.message(events));
                     }
                 }
                 Woken::Tick => {
                     self.next_tick = self.tickets.engine.clock().now() + TICK;
-                    let waiting = self.tickets.waiting(&self.ticket.desk, &self.row).await?;
+                    let waiting = self.tickets.engine.waiting(&self.ticket.desk, &self.row);
                     if waiting.as_ref().map(render::wait) != self.told {
-                        return self.message(Vec::new()).await;
+                        return Ok(self.message(Vec::new()));
                     }
                 }
             }
@@ -150,10 +150,10 @@ impl<S: Store, A: Availability> Watcher<S, A> {
         }
     }
 
-    async fn message(&mut self, events: Vec<pb::TicketEvent>) -> Result<pb::WatchTicketResponse, Status> {
-        let ticket = self.tickets.draw(&self.ticket.desk, &self.row, View::Customer).await?;
+    fn message(&mut self, events: Vec<pb::TicketEvent>) -> pb::WatchTicketResponse {
+        let ticket = self.tickets.draw(&self.ticket.desk, &self.row, View::Customer);
         self.told = ticket.wait;
         self.over = matches!(self.row.state, TicketState::Closed | TicketState::Cancelled);
-        Ok(pb::WatchTicketResponse { ticket: Some(ticket), events })
+        pb::WatchTicketResponse { ticket: Some(ticket), events }
     }
 }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[Step] = &[
     (3, "readers", include_str!("../../../migrations/postgres/0003_readers.sql")),
     (4, "ties", include_str!("../../../migrations/postgres/0004_ties.sql")),
     (5, "quarantine", include_str!("../../../migrations/postgres/0005_quarantine.sql")),
+    (6, "keys", include_str!("../../../migrations/postgres/0006_keys.sql")),
 ];
 
 /// PostgreSQL 15.

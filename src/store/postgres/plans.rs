@@ -3,7 +3,7 @@
 use sqlx::{Connection, PgConnection};
 
 use super::statements::ALL as OWN;
-use super::{PostgresStore, open, server, statements as own};
+use super::{PostgresStore, open, server};
 use crate::store::statements::{self, ALL as SHARED};
 
 /// Some thousand rows in every table that grows. Most tickets are over, as in a desk that has run for a while.
@@ -128,21 +128,42 @@ async fn every_statement_can_be_prepared_and_none_walks_a_large_table() {
     assert!(found.is_empty(), "{} statements:\n{}", found.len(), found.join("\n\n"));
 }
 
-/// A plan is kept for as long as nobody analyses the table, and a new table is analysed when it has grown.
+/// Tables of which a desk has many rows.
+const OF_DESKS: [&str; 5] = ["ticket", "content", "leg", "offer", "event_"];
+
+/// Steps that go through all of a desk's rows for want of anything else to look them up by.
+fn walks_the_desk(steps: &[String]) -> Vec<&str> {
+    let walk = |(at, step): (usize, &String)| {
+        let name = table(step)?;
+        OF_DESKS.iter().find(|table| name.starts_with(*table))?;
+        let condition = steps[at + 1..]
+            .iter()
+            .take_while(|next| !next.trim_start().starts_with("->"))
+            .find_map(|next| next.trim_start().strip_prefix("Index Cond: "))?;
+        let of_a_desk = condition.contains("desk = ") && condition.matches(" AND ").count() < 2;
+        of_a_desk.then_some(steps[at].trim())
+    };
+    steps.iter().enumerate().filter_map(walk).collect()
+}
+
+/// While a table was never analysed the planner takes a desk for one row, and walks it for each row that it should look up. Such a
+/// plan is kept for as long as nobody analyses the table, and a new table is analysed when it has grown.
 #[tokio::test]
-async fn a_ticket_is_looked_up_by_its_key_in_a_table_that_was_never_analysed() {
+async fn nothing_walks_a_desk_in_tables_that_were_never_analysed() {
     let database = server::server().database(None);
     PostgresStore::migrate(&database.url()).await.expect("it is migrated");
     let options = open::options(&database.url()).expect("a URL");
     let mut connection = PgConnection::connect_with(&options).await.expect("it is there");
-    let by_key = [own::LOCK_TICKETS, own::PUT_ROWS, statements::LOAD_TICKETS.postgres];
-    for (name, statement) in all().filter(|(_, statement)| by_key.contains(statement)) {
+    let mut found = Vec::new();
+    // The first entry of a desk; the few legs that an index of their own lists.
+    let may_walk = [statements::RETIRE_EVENTS.postgres, statements::WAITING_WITH_AMOUNTS.postgres];
+    for (name, statement) in all().filter(|(_, statement)| !may_walk.contains(statement)) {
         let steps = plan(&mut connection, name, statement).await;
-        let read: Vec<&String> =
-            steps.iter().filter(|step| step.contains("Scan") && table(step) == Some("ticket")).collect();
-        assert!(!read.is_empty(), "{name}:\n{}", steps.join("\n"));
-        assert!(read.iter().all(|step| step.contains("ticket_pkey")), "{name}:\n{}", steps.join("\n"));
+        if !walks_the_desk(&steps).is_empty() {
+            found.push(format!("{name}: {:?}\n{}", walks_the_desk(&steps), steps.join("\n")));
+        }
     }
+    assert!(found.is_empty(), "{} statements:\n{}", found.len(), found.join("\n\n"));
 }
 
 #[tokio::test]

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use handoff::domain::agent::Reachability;
 use handoff::domain::id::TicketId;
 use handoff::domain::leg::EndedBy;
-use handoff::domain::requirement::{Amount, Band, Channel};
+use handoff::domain::requirement::{Amount, Channel};
 use handoff::domain::ticket::{CancelReason, Ticket, TicketState};
 use handoff::domain::time::Time;
-use handoff::routing::command::{Command, NewResolution, TicketPatch};
-use handoff::routing::decide::leg_key;
+use handoff::routing::command::{Command, NewResolution};
 use handoff::routing::reject::Reject;
 use handoff::store::{Due, Store, TicketFilter};
 
@@ -147,46 +146,6 @@ pub async fn a_key_taken_since_is_not_freed_by_the_first_tickets_close<P: Place>
     driver.done(Command::TickTicket { ticket: first }, due).await;
     assert_eq!(driver.row(first).state, TicketState::Closed);
     assert_eq!(in_room(&store, None).await, [second]);
-}
-
-async fn ahead<S: Store>(driver: &Driver<'_, S>, name: &str) -> u32 {
-    let row = driver.row(ticket(name));
-    let key = leg_key(&row, row.pending_leg().expect("it waits")).to_hex();
-    driver.store.ahead(&main_desk(), &row.queue, &key).await.expect("the store answers")
-}
-
-pub async fn the_place_in_line_counts_earlier_legs_of_the_same_band<P: Place>() {
-    let place = P::empty();
-    let store = place.open().await;
-    let mut driver = Driver::new(&store, &main_desk()).await;
-    driver.agent("ann").await;
-    let mut urgent = new_ticket("urgent", Channel::Chat);
-    urgent.band = Some(Band::Emergency);
-    driver.create_with(urgent, at(1)).await;
-    for (nth, name) in ["one", "two", "three"].into_iter().enumerate() {
-        driver.create(name, Channel::Chat, at(5 + nth as i64)).await;
-    }
-    driver.create("elsewhere", Channel::Social, at(2)).await;
-    for (expected, name) in (0..).zip(["one", "two", "three"]) {
-        assert_eq!(ahead(&driver, name).await, expected, "{name}");
-    }
-    assert_eq!(ahead(&driver, "urgent").await, 0);
-    driver.propose(ticket("one"), &["ann"], at(9)).await.expect("the offer is made");
-    assert_eq!(ahead(&driver, "three").await, 1, "an offered leg does not wait");
-}
-
-pub async fn a_change_of_priority_moves_the_leg_in_line<P: Place>() {
-    let place = P::empty();
-    let store = place.open().await;
-    let mut driver = Driver::new(&store, &main_desk()).await;
-    for (nth, name) in ["one", "two"].into_iter().enumerate() {
-        driver.create(name, Channel::Chat, at(5 + nth as i64)).await;
-    }
-    assert_eq!((ahead(&driver, "one").await, ahead(&driver, "two").await), (0, 1));
-    let patch = TicketPatch { priority: Some(Some(90)), fields: vec![Arc::from("priority")], ..TicketPatch::default() };
-    let update = Command::UpdateTicket { ticket: ticket("two"), patch: Box::new(patch), reclassify: false, etag: None };
-    driver.done(update, at(9)).await;
-    assert_eq!((ahead(&driver, "one").await, ahead(&driver, "two").await), (1, 0));
 }
 
 pub async fn deadlines_come_in_order_and_up_to_the_limit<P: Place>() {

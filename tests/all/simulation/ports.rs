@@ -9,7 +9,7 @@ use handoff::availability::{self, Advanced, Ask, Availability, Beat, Change, Lap
 use handoff::domain::agent::Agent;
 use handoff::domain::connector::Connector;
 use handoff::domain::event::Entry;
-use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, TenantId, TicketId};
 use handoff::domain::log::{LogRow, Selection};
 use handoff::domain::readers::{ReaderChange, Readers};
 use handoff::domain::ticket::Ticket;
@@ -135,10 +135,6 @@ impl Store for WeatheredStore {
 
     async fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> Result<Vec<Arc<Ticket>>, Error> {
         self.call("work_of", self.store.work_of(desk, agent)).await
-    }
-
-    async fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
-        self.call("ahead", self.store.ahead(desk, queue, key)).await
     }
 
     async fn waiting_with_amounts(&self, desk: &DeskKey) -> Result<Vec<LegId>, Error> {

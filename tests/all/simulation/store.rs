@@ -15,7 +15,7 @@ use handoff::clock::Clock;
 use handoff::domain::agent::Agent;
 use handoff::domain::connector::Connector;
 use handoff::domain::event::Entry;
-use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, QueueId, TenantId, TicketId};
+use handoff::domain::id::{AgentId, ConnectorId, DeskId, DeskKey, LegId, TenantId, TicketId};
 use handoff::domain::log::{LogRow, Selection};
 use handoff::domain::readers::{ReaderChange, Readers};
 use handoff::domain::ticket::Ticket;
@@ -289,10 +289,6 @@ impl Store for MemoryStore {
 
     async fn work_of(&self, desk: &DeskKey, agent: &AgentId) -> Result<Vec<Arc<Ticket>>, Error> {
         self.of(desk, |kept| kept.open_rows().filter(|ticket| rows::works_on(ticket, agent)).cloned().collect())
-    }
-
-    async fn ahead(&self, desk: &DeskKey, queue: &QueueId, key: &str) -> Result<u32, Error> {
-        self.of(desk, |kept| kept.ahead(queue, key))
     }
 
     async fn waiting_with_amounts(&self, desk: &DeskKey) -> Result<Vec<LegId>, Error> {

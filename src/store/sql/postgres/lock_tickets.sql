@@ -1,7 +1,12 @@
--- $1: [tenant, desk, ticket]. In key order; legs and offers ride under their ticket's lock. What waited sees the rows as of
--- before, so they are read by the statement that follows.
+-- $1: [tenant, desk, ticket]. One after the other in key order, so that two replicas never wait for each other; legs and offers ride
+-- under their ticket's lock. What waited sees the rows as of before, so they are read by the statement that follows.
 SELECT t.tenant, t.desk, t.ticket::text
-FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r (value, nth)
-JOIN ticket AS t ON t.tenant = r.value ->> 0 AND t.desk = r.value ->> 1 AND t.ticket = (r.value ->> 2)::uuid
-ORDER BY t.tenant, t.desk, t.ticket
-FOR NO KEY UPDATE OF t
+FROM (
+    SELECT value ->> 0 AS tenant, value ->> 1 AS desk, (value ->> 2)::uuid AS ticket FROM jsonb_array_elements($1::jsonb)
+    ORDER BY (value ->> 0) COLLATE "C", (value ->> 1) COLLATE "C", (value ->> 2)::uuid
+) AS r
+CROSS JOIN LATERAL (
+    SELECT * FROM ticket AS x
+    WHERE x.tenant = r.tenant AND x.desk = r.desk AND x.ticket = r.ticket
+    FOR NO KEY UPDATE
+) AS t

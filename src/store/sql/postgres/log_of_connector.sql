@@ -2,7 +2,7 @@
 -- created, or of agents whom it reaches.
 -- $9: of each bucket, and each ticket apart, what comes after this number; null: all of all.
 WITH created AS (
-    SELECT seq, at FROM event
+    SELECT * FROM event
     WHERE tenant = $1 AND desk = $2 AND connector = $8 AND seq > $3 AND seq <= $4
       AND ($5::text IS NULL OR channel IN (SELECT jsonb_array_elements_text($5::jsonb)))
       AND ($6::text IS NULL OR kind IN (SELECT jsonb_array_elements_text($6::jsonb)))
@@ -13,7 +13,7 @@ WITH created AS (
           9223372036854775807))
     ORDER BY seq LIMIT $7
 ), reached AS (
-    SELECT seq, at FROM event
+    SELECT * FROM event
     WHERE tenant = $1 AND desk = $2 AND side_connector = $8 AND seq > $3 AND seq <= $4
       AND ($5::text IS NULL OR channel IN (SELECT jsonb_array_elements_text($5::jsonb)))
       AND ($6::text IS NULL OR kind IN (SELECT jsonb_array_elements_text($6::jsonb)))
@@ -23,11 +23,10 @@ WITH created AS (
           9223372036854775807))
     ORDER BY seq LIMIT $7
 ), mine AS (
-    SELECT seq, at FROM created UNION SELECT seq, at FROM reached ORDER BY seq LIMIT $7
+    SELECT DISTINCT ON (seq) * FROM (SELECT * FROM created UNION ALL SELECT * FROM reached) AS either ORDER BY seq LIMIT $7
 )
-SELECT e.seq, e.at, e.actor, e.ticket::text, e.ticket_seq, e.connector, e.channel, e.instance, e.side_connector, e.body, t.name, c.body
-FROM mine
-JOIN event AS e ON e.tenant = $1 AND e.desk = $2 AND e.seq = mine.seq AND e.at = mine.at
-LEFT JOIN ticket AS t ON t.tenant = e.tenant AND t.desk = e.desk AND t.ticket = e.ticket
-LEFT JOIN content AS c ON c.tenant = e.tenant AND c.desk = e.desk AND c.ticket = e.ticket
-ORDER BY mine.seq
+SELECT e.seq, e.at, e.actor, e.ticket::text, e.ticket_seq, e.connector, e.channel, e.instance, e.side_connector, e.body,
+    (SELECT t.name FROM ticket AS t WHERE t.tenant = $1 AND t.desk = $2 AND t.ticket = e.ticket),
+    (SELECT c.body FROM content AS c WHERE c.tenant = $1 AND c.desk = $2 AND c.ticket = e.ticket)
+FROM mine AS e
+ORDER BY e.seq

@@ -11,8 +11,8 @@ WITH mine AS (
           9223372036854775807))
     ORDER BY seq LIMIT $7
 )
-SELECT e.seq, e.at, e.actor, e.ticket::text, e.ticket_seq, e.connector, e.channel, e.instance, e.side_connector, e.body, t.name, c.body
+SELECT e.seq, e.at, e.actor, e.ticket::text, e.ticket_seq, e.connector, e.channel, e.instance, e.side_connector, e.body,
+    (SELECT t.name FROM ticket AS t WHERE t.tenant = $1 AND t.desk = $2 AND t.ticket = e.ticket),
+    (SELECT c.body FROM content AS c WHERE c.tenant = $1 AND c.desk = $2 AND c.ticket = e.ticket)
 FROM mine AS e
-LEFT JOIN ticket AS t ON t.tenant = $1 AND t.desk = $2 AND t.ticket = e.ticket
-LEFT JOIN content AS c ON c.tenant = $1 AND c.desk = $2 AND c.ticket = e.ticket
 ORDER BY e.seq

@@ -4,4 +4,6 @@ FROM (
     UNION
     SELECT ticket FROM offer WHERE tenant = $1 AND desk = $2 AND agent = $3 AND open
 ) AS mine
-JOIN whole_ticket AS t ON t.tenant = $1 AND t.desk = $2 AND t.ticket = mine.ticket
+CROSS JOIN LATERAL (
+    SELECT * FROM whole_ticket AS w WHERE w.tenant = $1 AND w.desk = $2 AND w.ticket = mine.ticket OFFSET 0
+) AS t

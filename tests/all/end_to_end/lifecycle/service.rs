@@ -5,6 +5,7 @@ use std::time::Duration;
 use handoff::domain::id::{DeskId, DeskKey, TenantId};
 use handoff::proto::handoff::v1 as pb;
 use handoff::store::Store;
+use tonic::transport::Channel;
 use tonic::{Code, Request, Streaming};
 
 use super::{chat, handled, ok, refused};
@@ -159,6 +160,7 @@ async fn a_service_that_stops_lets_calls_end_and_refuses_those_that_come_after()
     let mut session = ok!(stage.clients.agents.watch_session(request));
     let before = head(&service).await;
     let engine = service.engine.clone();
+    let address = service.address.clone();
 
     let subscribed = async {
         loop {
@@ -171,11 +173,17 @@ async fn a_service_that_stops_lets_calls_end_and_refuses_those_that_come_after()
         tokio::join!(service.stop(), subscribed, end_of(&mut watch), end_of(&mut session));
     assert_eq!([subscribed, watched, session], [Code::Unavailable; 3]);
     let request = stage.create(chat());
-    let refused = stage.clients.tickets.create_ticket(request).await.expect_err("nobody listens");
-    assert_eq!(refused.code(), Code::Unavailable);
+    // A client that was not told yet that its connection is gone gives the call up itself: CANCELLED.
+    stage.clients.tickets.create_ticket(request).await.expect_err("nobody listens");
+    let later = Channel::from_shared(address).expect("an address").connect().await;
+    later.expect_err("nobody listens any more");
     drop(engine);
     let service = Service::start_with(folder, 1).await;
     assert!(head(&service).await >= before);
+    let request = pb::ListTicketsRequest { parent: stage.desk.clone(), ..Default::default() };
+    let mut clients = service.clients().await;
+    let tickets = ok!(clients.tickets.list_tickets(request)).tickets;
+    assert_eq!(tickets.len(), 1, "nothing was done for a call that was refused");
     service.stop().await;
 }
 

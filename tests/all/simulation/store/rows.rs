@@ -6,7 +6,6 @@ use handoff::domain::id::{AgentId, LegId, QueueId, TicketId};
 use handoff::domain::leg::{Leg, LegState};
 use handoff::domain::ticket::Ticket;
 use handoff::domain::time::Time;
-use handoff::routing::decide::leg_key;
 use handoff::store::{Page, TicketFilter};
 
 use super::Kept;
@@ -50,13 +49,6 @@ impl Kept {
 
     pub fn waiting_in(&self, queue: &QueueId) -> u32 {
         u32::try_from(self.waiting().filter(|(ticket, _)| ticket.queue == *queue).count()).unwrap_or(u32::MAX)
-    }
-
-    pub fn ahead(&self, queue: &QueueId, key: &str) -> u32 {
-        let keys = self.waiting().filter(|(ticket, _)| ticket.queue == *queue);
-        let keys = keys.map(|(ticket, leg)| leg_key(ticket, leg).to_hex());
-        let ahead = keys.filter(|other| other.as_bytes()[0] == key.as_bytes()[0] && other.as_str() < key);
-        u32::try_from(ahead.count()).unwrap_or(u32::MAX)
     }
 
     pub fn waiting_with_amounts(&self) -> Vec<LegId> {
