@@ -377,4 +377,6 @@ pub trait Store: Send + Sync + 'static {
         events_before: Time,
         limit: u32,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// Has the database look again at tables that have grown much since it did, so that it plans for what they are now.
+    fn survey(&self) -> impl Future<Output = Result<(), Error>> + Send;
 }

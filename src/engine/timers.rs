@@ -30,6 +30,7 @@ pub(super) const PRESENCE: Span = Span::from_secs(1);
 pub(super) const LOOKOUT: Span = Span::from_millis(200);
 /// A desk's log is read no more often than this because of hints: what comes in between is read at once.
 const BETWEEN_HINTS: Duration = Duration::from_millis(20);
+pub(super) const SURVEY: Span = Span::from_secs(1);
 pub(super) const RETENTION: Span = Span::from_mins(10);
 /// Events are kept this long.
 const EVENT_DAYS: i64 = 400;
@@ -155,6 +156,14 @@ pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>)
         .into_iter()
         .map(|(desk, connector, away)| Task::Own { desk, command: Command::ConnectorPresence { connector, away } });
     inner.run_own(tasks.collect()).await;
+}
+
+/// Has the database keep its picture of what it holds.
+pub(super) async fn survey<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
+    if let Err(error) = inner.store.survey().await {
+        // Something else says that it is away.
+        tracing::debug!(error = &error as &dyn std::error::Error, "the database was not surveyed");
+    }
 }
 
 /// Removes what is past its retention, a bounded piece at a time.

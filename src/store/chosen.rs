@@ -105,5 +105,6 @@ impl Store for ChosenStore {
         lapsed(among: &BTreeSet<(DeskKey, ConnectorId)>, before: Time) -> Vec<(DeskKey, ConnectorId)>;
         policy(desk: &DeskKey, revision: u32) -> Option<PolicyRow>;
         retire(dedup_before: Time, events_before: Time, limit: u32) -> u64;
+        survey() -> ();
     }
 }

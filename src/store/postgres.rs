@@ -116,5 +116,9 @@ impl Store for PostgresStore {
         Ok(dropped + answers + events)
     }
 
+    async fn survey(&self) -> Result<(), Error> {
+        self.analyse_grown().await
+    }
+
     alike!();
 }

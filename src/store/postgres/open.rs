@@ -197,6 +197,10 @@ impl PostgresStore {
         let dropped: Vec<(i64,)> = all(&self.writer, own::DROP_PARTITIONS, arguments(&[before.into()])).await?;
         rows::unsigned("count of rows", dropped.first().map_or(0, |(rows,)| *rows))
     }
+
+    pub(super) async fn analyse_grown(&self) -> Result<(), Error> {
+        all::<(i64,)>(&self.writer, own::ANALYSE_GROWN, arguments(&[])).await.map(drop)
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ macro_rules! statements {
 pub(super) const BEGIN: &str = include_str!("../sql/postgres/begin.sql");
 
 statements! {
+    ANALYSE_GROWN = "../sql/postgres/analyse_grown.sql";
     APPEND = "../sql/postgres/append.sql";
     DELETE_GROUPS = "../sql/postgres/delete_groups.sql";
     DELETE_LANES = "../sql/postgres/delete_lanes.sql";

@@ -235,6 +235,10 @@ impl Store for WeatheredStore {
     async fn retire(&self, dedup_before: Time, events_before: Time, limit: u32) -> Result<u64, Error> {
         self.call("retire", self.store.retire(dedup_before, events_before, limit)).await
     }
+
+    async fn survey(&self) -> Result<(), Error> {
+        self.call("survey", self.store.survey()).await
+    }
 }
 
 /// The index that all replicas share. Replaced by an empty one when it loses its memory, by an older one when it fails over.

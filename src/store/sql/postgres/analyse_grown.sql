@@ -1,0 +1,1 @@
+SELECT analyse_grown()
