@@ -326,6 +326,10 @@ pub enum Body {
     Cancelled {
         reason: CancelReason,
     },
+    /// Of a kind that a newer version writes and this one does not know. What it did is in the rows; a connector is told that something
+    /// was decided. Never written.
+    #[serde(other)]
+    Newer,
 }
 
 /// An event with its place in the desk's log.

@@ -24,13 +24,14 @@ pub struct Selection {
 impl Selection {
     /// Whether this reader is sent the entry.
     pub fn holds(&self, entry: &Entry) -> bool {
-        let Some(kind) = entry.event.body.decision_kind() else { return false };
+        let kind = entry.event.body.decision_kind();
         let Some(route) = &entry.route else { return false };
         let mine =
             |connector: &ConnectorId| route.connector == *connector || route.side_connector.as_ref() == Some(connector);
-        self.connector.as_ref().is_none_or(mine)
+        entry.event.is_decision()
+            && self.connector.as_ref().is_none_or(mine)
             && (self.channels.is_empty() || self.channels.contains(&route.channel))
-            && (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted.as_ref() == kind))
+            && (self.kinds.is_empty() || self.kinds.iter().any(|wanted| Some(wanted.as_ref()) == kind))
             && self.shares.as_ref().is_none_or(|shares| shares.hold(self.connector.as_ref(), entry))
     }
 }

@@ -43,11 +43,22 @@ pub(super) struct DeskChange {
     pub tables: TableChange,
     /// Connectors that came, went away or came back.
     pub connectors: Vec<ConnectorId>,
+    /// Somebody came on duty or went, or what somebody can do changed.
+    pub duty: bool,
 }
 
 impl DeskChange {
     /// What an event means to the desk beyond its rows.
     pub fn note(&mut self, event: &Event, ticket: Option<&Ticket>) {
+        self.duty |= matches!(
+            event.body,
+            Body::AgentCreated { .. }
+                | Body::AgentUpdated { .. }
+                | Body::AgentDeleted { .. }
+                | Body::AgentDeclared { .. }
+                | Body::SessionStarted { .. }
+                | Body::SessionEnded { .. }
+        );
         match &event.body {
             Body::ConnectorCreated { connector } => self.connectors.push(connector.id.clone()),
             Body::ConnectorDeleted { connector }

@@ -41,6 +41,14 @@ impl News {
         }
     }
 
+    /// What was to be looked at later is looked at now.
+    pub fn hasten(&mut self, desk: &DeskKey) {
+        let later = std::mem::take(&mut self.later).into_iter();
+        let (now, later): (VecDeque<_>, VecDeque<_>) = later.partition(|(_, (other, _))| other == desk);
+        self.later = later;
+        self.legs.extend(now.into_iter().map(|(_, place)| place));
+    }
+
     /// Whether there is something to look at.
     pub fn any(&self, now: Time) -> bool {
         !self.legs.is_empty() || self.next().is_some_and(|at| at <= now)
@@ -121,7 +129,11 @@ mod tests {
         let only_first = |_: &DeskKey, leg: LegId| busy(&desk("b"), leg).filter(|_| leg.ticket.0.is_nil());
         assert_eq!(news.take(10, soon, only_first).len(), 1);
         assert_eq!(news.next(), Some(late));
-        assert_eq!(news.take(10_000, late, busy).len(), 1_000);
+        news.add_later(&desk("b"), legs(1).collect(), soon);
+        news.hasten(&desk("a"));
+        assert_eq!(news.take(10_000, soon, busy).len(), 1_000, "its own commit was among others'");
+        assert!(news.next().is_some(), "another desk's is not hastened");
+        assert_eq!(news.take(10, late, busy).len(), 1);
         assert!(!news.any(Time(i64::MAX)));
     }
 }

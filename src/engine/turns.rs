@@ -13,7 +13,6 @@ use tokio::task::{JoinError, JoinSet};
 use super::batch::{Decided, Verdict};
 use super::call::Failure;
 use super::doubts::Doubt;
-use super::task::Task;
 use super::writer::{Job, Writer};
 use crate::availability::Availability;
 use crate::domain::id::DeskKey;
@@ -210,16 +209,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
         match self.settled(committed, desks).await {
             Ok(verdicts) => self.answer(jobs, verdicts),
-            Err(failure) => {
-                let now = self.inner.clock.now();
-                for job in jobs {
-                    // Reservations lapse by themselves, deadlines are found again by the next poll.
-                    if let Task::Own { desk, command: Command::Diagnose { leg, .. } } = &job.task {
-                        self.news.add_later(desk, vec![*leg], now);
-                    }
-                    job.answer(Err(failure.clone()));
-                }
-            }
+            Err(failure) => jobs.into_iter().for_each(|job| self.give_up(job, failure.clone())),
         }
     }
 

@@ -188,7 +188,12 @@ impl<S: Store, A: Availability> Writer<S, A> {
             match self.inner.with_desk(&desk, |state| state.head) {
                 Some(known) if known == before => self.follow(&desk, changed, scope, head, now).await,
                 // Somebody else's commit lies in between, or one of whose outcome nobody heard.
-                Some(known) if known < head => self.catch_up(&desk).await,
+                Some(known) if known < head => {
+                    self.catch_up(&desk).await;
+                    if changed.duty || !changed.connectors.is_empty() {
+                        self.news.hasten(&desk);
+                    }
+                }
                 // It was read in the log already.
                 Some(_) => {}
                 None if scope.is_some() => self.bring_in(&desk).await,
@@ -285,9 +290,17 @@ impl<S: Store, A: Availability> Writer<S, A> {
             if job.tries < MAX_TRIES {
                 self.own.push_front(job);
             } else {
-                job.answer(Err(Failure::of_store(&store::Error::Undone)));
+                self.give_up(job, Failure::of_store(&store::Error::Undone));
             }
         }
+    }
+
+    /// Nothing came of a job. Reservations lapse by themselves, deadlines are found again by the next poll.
+    pub(super) fn give_up(&mut self, job: Job, failure: Failure) {
+        if let Task::Own { desk, command: Command::Diagnose { leg, .. } } = &job.task {
+            self.news.add_later(desk, vec![*leg], self.inner.clock.now());
+        }
+        job.answer(Err(failure));
     }
 
     /// Tells the callers. Those for whom something has to be interned first wait for it.

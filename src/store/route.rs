@@ -75,7 +75,8 @@ fn side(body: &Body, ticket: &Ticket) -> Option<ConnectorId> {
         | Body::SessionStarted { .. }
         | Body::DeviceJoined { .. }
         | Body::SessionEnded { .. }
-        | Body::GraceEnded { .. } => None,
+        | Body::GraceEnded { .. }
+        | Body::Newer => None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::streams::instances::{create, hear, join};
 struct Replicas {
     processes: Vec<Process>,
     redis: Server,
-    _database: Database,
+    database: Database,
 }
 
 impl Replicas {
@@ -32,7 +32,7 @@ impl Replicas {
         assert!(migrated.expect("the program starts").success());
         let flags = ["--database-url", &database.url(), "--redis-url", &redis.url()];
         let processes = (0..count).map(|_| Process::serve(&flags)).collect();
-        Replicas { processes, redis, _database: database }
+        Replicas { processes, redis, database }
     }
 
     async fn clients(&self, nth: usize) -> Clients {
@@ -115,6 +115,30 @@ async fn instances_on_different_replicas_share_a_connector_and_take_over_from_a_
     let of_b = create(&first, Chat, "b", 2).await;
     let shared = create(&first, Email, "", 24).await;
     hear(&mut [&mut a], &of_b.union(&shared).cloned().collect()).await;
+}
+
+const OF_TOMORROW: &str = "
+WITH head AS (UPDATE desk_head SET head = head + 1 WHERE desk = 'stage' RETURNING head),
+last AS (SELECT * FROM event WHERE desk = 'stage' AND ticket_seq > 0 ORDER BY seq DESC LIMIT 1)
+INSERT INTO event (tenant, desk, seq, at, actor, ticket, ticket_seq, kind, connector, channel, side_connector, instance, body)
+SELECT tenant, desk, head, at, actor, ticket, ticket_seq + 1, 'of_tomorrow', connector, channel, side_connector, instance,
+    '{\"kind\": \"of_tomorrow\", \"beyond\": {\"this\": 1}}'
+FROM last, head";
+
+/// As during a rollout, when the next version writes into the same log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_of_a_newer_version_is_told_without_its_payload_and_holds_nothing_up() {
+    let replicas = Replicas::start(1);
+    let mut stage = Stage::built(replicas.clients(0).await, "stage").await;
+    let mut stream = Subscription::open(&mut stage).await;
+    let ticket = stage.submit(Stage::ticket(Email)).await;
+    stream.until(|decision| decision.ticket == ticket.name).await;
+    replicas.database.say(OF_TOMORROW);
+    let told = stream.until(|decision| decision.payload.is_none()).await;
+    assert_eq!(told.ticket, ticket.name);
+    stage.agent("ann").ready().await;
+    stage.offered(&ticket.name).await;
+    stream.until(|decision| matches!(decision.payload, Some(pb::decision::Payload::Offered(_)))).await;
 }
 
 /// Nothing is accepted in memory, nobody waits for longer than the connection does, and whoever listens goes on listening.

@@ -73,7 +73,8 @@ class Desk:
 
     def open(self):
         """The stream first: an offer that nobody hears of keeps its agent for as long as it rings."""
-        stream = self._api.server_stream("DecisionService.WatchDecisions", {"connector": CONNECTOR, "point": "RESUME_POINT_NOW"})
+        what = {"connector": CONNECTOR, "point": "RESUME_POINT_NOW", "kinds": ["DECISION_KIND_OFFERED"]}
+        stream = self._api.server_stream("DecisionService.WatchDecisions", what)
         next(stream)
         threading.Thread(target=self._read, args=[stream], daemon=True).start()
         for number in range(self._options.agents):

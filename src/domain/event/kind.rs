@@ -1,6 +1,13 @@
 //! Which events are decisions.
 
-use super::Body;
+use super::{Body, Event};
+
+impl Event {
+    /// Whether connectors are sent it, also where only a newer version knows its kind.
+    pub fn is_decision(&self) -> bool {
+        self.body.decision_kind().is_some() || (self.body == Body::Newer && self.ticket_seq > 0)
+    }
+}
 
 impl Body {
     /// The kind as connectors see it; `None` for what stays inside.
@@ -58,7 +65,27 @@ impl Body {
             | Body::SessionStarted { .. }
             | Body::DeviceJoined { .. }
             | Body::SessionEnded { .. }
-            | Body::GraceEnded { .. } => None,
+            | Body::GraceEnded { .. }
+            | Body::Newer => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Actor;
+    use super::*;
+    use crate::domain::time::Time;
+
+    #[test]
+    fn a_kind_of_a_newer_version_is_read_and_known_for_a_decision_by_its_number() {
+        let entry = |ticket_seq: u32| {
+            let event = serde_json::json!({"kind": "of_tomorrow", "leg": 1, "beyond": {"this": ["version"]}});
+            let body: Body = serde_json::from_value(event).expect("it is read");
+            Event { at: Time(1), actor: Actor::System, ticket: None, ticket_seq, body }
+        };
+        assert_eq!(entry(0).body, Body::Newer);
+        assert!(!entry(0).is_decision());
+        assert!(entry(3).is_decision());
     }
 }

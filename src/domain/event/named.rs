@@ -57,6 +57,7 @@ impl Body {
             | Body::Quarantined { .. }
             | Body::Released { .. }
             | Body::Notified { .. }
+            | Body::Newer
             | Body::Resolved { .. }
             | Body::Reopened { .. }
             | Body::Closed {}

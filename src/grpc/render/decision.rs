@@ -94,7 +94,8 @@ pub fn needs(body: &Body) -> Needs {
         | Body::SessionStarted { .. }
         | Body::DeviceJoined { .. }
         | Body::SessionEnded { .. }
-        | Body::GraceEnded { .. } => Needs::Entry,
+        | Body::GraceEnded { .. }
+        | Body::Newer => Needs::Entry,
     }
 }
 
@@ -124,7 +125,10 @@ impl Scene<'_> {
             side: side as i32,
             expire_time: expire_time(&event.body).map(timestamp),
             actor: Some(actor(&self.desk.desk, &event.actor)),
-            payload: Some(self.payload(ticket)?),
+            payload: match event.body {
+                Body::Newer => None,
+                _ => Some(self.payload(ticket)?),
+            },
         })
     }
 }

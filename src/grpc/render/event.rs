@@ -83,7 +83,7 @@ impl History {
         self.follow(&entry.event);
         let desk = &self.desk.desk;
         let told = self.tell(&entry.event.body);
-        let streamed = entry.event.body.decision_kind().is_some();
+        let streamed = entry.event.is_decision();
         let side = entry.route.as_ref().and_then(|route| route.side_connector.as_ref());
         pb::TicketEvent {
             seq: entry.seq,
