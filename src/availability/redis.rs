@@ -206,7 +206,11 @@ impl Availability for RedisIndex {
             if answer.is_err() && ended - begun >= budget {
                 self.pause_of_reserve(Some(ended + self.options.reserve_pause));
             }
-            let answer = of_epoch(answer?, desk, epoch)?;
+            let answer = match answer {
+                // What the portions before it were answered is not given up.
+                Err(Error::Away) if answers.iter().any(Option::is_some) => break,
+                answer => of_epoch(answer?, desk, epoch)?,
+            };
             for (at, text) in portion.iter().zip(&answer.texts) {
                 answers[*at] = if text.is_empty() { None } else { Some(self.link.read(rows::reservation(text))?) };
             }

@@ -58,6 +58,7 @@ impl DeskChange {
                 | Body::AgentDeclared { .. }
                 | Body::SessionStarted { .. }
                 | Body::SessionEnded { .. }
+                | Body::OfferEnded { not_responding: true, .. }
         );
         match &event.body {
             Body::ConnectorCreated { connector } => self.connectors.push(connector.id.clone()),

@@ -3,7 +3,8 @@
 //!
 //! What follows from another replica's commit, that replica says. It is looked at again here a little later, should it not have.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::id::{DeskKey, LegId};
 use crate::domain::ticket::Infeasibility;
@@ -24,8 +25,9 @@ pub(super) struct News {
     /// The last one that was looked at. It goes round, so that a desk with a long line does not keep the others waiting; and from the
     /// end of a line to its beginning, where legs are offered soon.
     at: Option<Place>,
-    /// In the order of their times.
-    later: VecDeque<(Time, Place)>,
+    later: BTreeSet<(Time, Place)>,
+    /// When each of these is looked at.
+    due: BTreeMap<Place, Time>,
 }
 
 impl News {
@@ -35,28 +37,32 @@ impl News {
 
     pub fn add_later(&mut self, desk: &DeskKey, legs: Vec<LegId>, now: Time) {
         let at = now + ITS_TIME + A_LEG * i64::try_from(legs.len()).unwrap_or(0);
-        let after = self.later.partition_point(|(other, _)| *other <= at);
-        for (nth, leg) in (after..).zip(legs) {
-            self.later.insert(nth, (at, (desk.clone(), leg)));
+        for leg in legs {
+            let place = (desk.clone(), leg);
+            if let Entry::Vacant(due) = self.due.entry(place.clone()) {
+                due.insert(at);
+                self.later.insert((at, place));
+            }
         }
     }
 
     /// What was to be looked at later is looked at now.
     pub fn hasten(&mut self, desk: &DeskKey) {
-        let later = std::mem::take(&mut self.later).into_iter();
-        let (now, later): (VecDeque<_>, VecDeque<_>) = later.partition(|(_, (other, _))| other == desk);
-        self.later = later;
-        self.legs.extend(now.into_iter().map(|(_, place)| place));
+        let due = std::mem::take(&mut self.due);
+        let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) = due.into_iter().partition(|((other, _), _)| other == desk);
+        self.due = later;
+        self.later.retain(|(_, (other, _))| other != desk);
+        self.legs.extend(now.into_keys());
     }
 
     /// Whether there is something to look at.
     pub fn any(&self, now: Time) -> bool {
-        !self.legs.is_empty() || self.next().is_some_and(|at| at <= now)
+        self.next().is_some_and(|at| at <= now)
     }
 
-    /// When there is something to look at next, should nothing be added.
+    /// When there is something to look at, should nothing be added.
     pub fn next(&self) -> Option<Time> {
-        self.later.front().map(|(at, _)| *at)
+        if self.legs.is_empty() { self.later.first().map(|(at, _)| *at) } else { Some(Time(0)) }
     }
 
     /// Up to `most` legs of which something is to be said, by what `news` knows of a leg's version and of why it waits.
@@ -66,7 +72,10 @@ impl News {
         now: Time,
         news: impl Fn(&DeskKey, LegId) -> Option<(u32, Infeasibility)>,
     ) -> Vec<(DeskKey, LegId, u32, Infeasibility)> {
-        while let Some((_, place)) = self.later.pop_front_if(|(at, _)| *at <= now) {
+        while self.later.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, place)) = self.later.pop_first()
+        {
+            self.due.remove(&place);
             self.legs.insert(place);
         }
         let mut found = Vec::new();
@@ -129,6 +138,8 @@ mod tests {
         let only_first = |_: &DeskKey, leg: LegId| busy(&desk("b"), leg).filter(|_| leg.ticket.0.is_nil());
         assert_eq!(news.take(10, soon, only_first).len(), 1);
         assert_eq!(news.next(), Some(late));
+        news.add_later(&desk("a"), legs(3).collect(), soon);
+        assert_eq!(news.next(), Some(late), "each once, at the time that was set first");
         news.add_later(&desk("b"), legs(1).collect(), soon);
         news.hasten(&desk("a"));
         assert_eq!(news.take(10_000, soon, busy).len(), 1_000, "its own commit was among others'");

@@ -13,7 +13,7 @@ use super::desk::{DeskChange, Moved};
 use super::doubts::Doubt;
 use super::writer::{Job, Writer};
 use crate::availability::{Advanced, Availability, Change};
-use crate::domain::event::Entry;
+use crate::domain::event::{Body, Entry};
 use crate::domain::id::{AgentId, DeskKey, TicketId};
 use crate::domain::log::LogRow;
 use crate::domain::ticket::Ticket;
@@ -49,6 +49,8 @@ enum Further {
     Stretch(Box<Stretch>),
     /// Entries whose retention is over.
     Gone,
+    /// Something about the desk itself that only a newer version understands.
+    Strange,
 }
 
 impl<S: Store, A: Availability> Inner<S, A> {
@@ -61,6 +63,9 @@ impl<S: Store, A: Availability> Inner<S, A> {
         }
         let entries = self.store.events_after(desk, after, STRETCH).await.map_err(store)?;
         let Some(last) = entries.last().filter(|_| entries[0].seq == after + 1) else { return Ok(Further::Gone) };
+        if entries.iter().any(|entry| entry.event.body == Body::Newer && entry.event.ticket.is_none()) {
+            return Ok(Further::Strange);
+        }
         let to = last.seq;
         let named: BTreeSet<TicketId> = entries.iter().filter_map(|entry| entry.event.ticket).collect();
         let tickets = self.store.tickets(desk, &named).await.map_err(store)?;
@@ -170,6 +175,18 @@ impl<S: Store, A: Availability> Writer<S, A> {
                     self.inner.desks_mut().remove(desk);
                     return self.bring_in(desk).await;
                 }
+                Ok(Further::Strange) => {
+                    tracing::info!(desk = %desk.desk, from, "a newer version changed the desk: it is read anew");
+                    // The index may have been told of it, or not: its view begins anew as well, at what is read here.
+                    let doubt = match self.inner.read_desk(desk).await {
+                        Ok(_) => Doubt::Drift,
+                        Err(failure) => {
+                            tracing::warn!(desk = %desk.desk, %failure, "the desk could not be read");
+                            Doubt::Head
+                        }
+                    };
+                    return self.doubts.raise(desk.clone(), doubt);
+                }
                 Ok(Further::Stretch(stretch)) => {
                     let Some(next) = self.take_in(desk, from, *stretch, &mut told).await else { return };
                     from = next;
@@ -203,9 +220,8 @@ impl<S: Store, A: Availability> Writer<S, A> {
                 }
             }
         }
-        let mut legs = followed.moved;
-        legs.extend(followed.touched);
-        self.news.add_later(desk, legs, now);
+        self.news.add_later(desk, followed.moved, now);
+        self.news.add_later(desk, followed.touched, now);
         if followed.relane {
             self.relane(desk).await;
         }

@@ -31,6 +31,8 @@ pub(super) const LOOKOUT: Span = Span::from_millis(200);
 /// A desk's log is read no more often than this because of hints: what comes in between is read at once.
 const BETWEEN_HINTS: Duration = Duration::from_millis(20);
 pub(super) const SURVEY: Span = Span::from_secs(1);
+/// After one that failed: autovacuum may be at it, or a table be very large.
+const BETWEEN_SURVEYS: Span = Span::from_mins(1);
 pub(super) const RETENTION: Span = Span::from_mins(10);
 /// Events are kept this long.
 const EVENT_DAYS: i64 = 400;
@@ -161,8 +163,8 @@ pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>)
 /// Has the database keep its picture of what it holds.
 pub(super) async fn survey<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
     if let Err(error) = inner.store.survey().await {
-        // Something else says that it is away.
-        tracing::debug!(error = &error as &dyn std::error::Error, "the database was not surveyed");
+        tracing::info!(error = &error as &dyn std::error::Error, "tables that have grown were not analysed");
+        inner.rest(BETWEEN_SURVEYS).await;
     }
 }
 

@@ -26,6 +26,8 @@ const RETIRE_EVERY: Span = Span::from_mins(1);
 /// Reasons to wait in a batch, at most: beside other jobs, and when there is nothing else.
 const NEWS_BESIDE: usize = 32;
 const NEWS_ALONE: usize = 64;
+/// Places in a batch that are kept for them, however many calls wait.
+const NEWS_KEPT: usize = 8;
 
 /// Jobs in a batch that begins beside another, at least.
 const WORTH_IT: usize = 16;
@@ -107,9 +109,10 @@ impl<S: Store, A: Availability> Writer<S, A> {
 
     /// Gathers jobs until it is time for a batch.
     async fn turn(&mut self) -> Turn {
-        let room = MAX_BATCH.saturating_sub(self.jobs.len());
+        let most = if self.news.any(self.inner.clock.now()) { MAX_BATCH - NEWS_KEPT } else { MAX_BATCH };
+        let room = most.saturating_sub(self.jobs.len());
         self.jobs.extend(self.own.drain(..self.own.len().min(room)));
-        while self.jobs.len() < MAX_BATCH
+        while self.jobs.len() < most
             && let Ok(job) = self.queue.try_recv()
         {
             self.jobs.push(job);
@@ -156,6 +159,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
     /// begun waits for the one before: small ones side by side are slower than one after the other.
     fn begins_beside(&self) -> bool {
         let Some(batch) = &self.under_way else { return false };
+        // Reasons to wait do not overlap: with them a batch waits for its turn.
         let overlap = batch.overlaps && self.jobs.iter().all(|job| job.task.overlaps());
         overlap && self.jobs.len() >= batch.jobs.len().div_ceil(2).max(WORTH_IT) && !self.has_chores()
     }

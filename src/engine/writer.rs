@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Inner;
 use super::batch::{self, Decided, MAX_INTERNS, Outcome, Verdict};
 use super::call::Failure;
-use super::desk::{DeskChange, DeskState};
+use super::desk::{DeskChange, DeskState, Moved};
 use super::doubts::{Doubt, Doubts};
 use super::loads::Loads;
 use super::news::News;
@@ -190,6 +190,10 @@ impl<S: Store, A: Availability> Writer<S, A> {
                 // Somebody else's commit lies in between, or one of whose outcome nobody heard.
                 Some(known) if known < head => {
                     self.catch_up(&desk).await;
+                    // What follows from it is this replica's to say all the same.
+                    let open = |moved: &Moved| Some((moved.after.id, moved.after.pending_leg()?.n));
+                    let legs = changed.tickets.iter().filter_map(open);
+                    self.news.add(&desk, legs.map(|(ticket, leg)| LegId { ticket, leg }));
                     if changed.duty || !changed.connectors.is_empty() {
                         self.news.hasten(&desk);
                     }

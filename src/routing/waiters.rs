@@ -98,13 +98,17 @@ pub struct Waiters {
 
 impl Waiters {
     pub fn put(&mut self, leg: LegId, waiter: Waiter) {
-        self.remove(leg);
+        let stays = |before: &Waiter| before.line() == waiter.line() && before.key == waiter.key;
+        let stays = self.legs.get(&leg).is_some_and(stays);
+        self.take_out(leg, stays);
         self.by_lane.entry(waiter.lane).or_default().insert(leg);
         if !waiter.excluded.is_empty() {
             self.choosy.entry(waiter.lane).or_default().insert(leg);
         }
-        let line = self.lines.entry(waiter.line()).or_default();
-        line.insert(line.partition_point(|key| *key < waiter.key), waiter.key);
+        if !stays {
+            let line = self.lines.entry(waiter.line()).or_default();
+            line.insert(line.partition_point(|key| *key < waiter.key), waiter.key);
+        }
         if waiter.known == Some(Infeasibility::Excluded) {
             self.excluded.insert(leg);
         }
@@ -112,11 +116,15 @@ impl Waiters {
     }
 
     pub fn remove(&mut self, leg: LegId) {
+        self.take_out(leg, false);
+    }
+
+    fn take_out(&mut self, leg: LegId, stays_in_line: bool) {
         let Some(before) = self.legs.remove(&leg) else { return };
         self.excluded.remove(&leg);
         remove_from(&mut self.by_lane, before.lane, leg);
         remove_from(&mut self.choosy, before.lane, leg);
-        if let Entry::Occupied(mut line) = self.lines.entry(before.line()) {
+        if !stays_in_line && let Entry::Occupied(mut line) = self.lines.entry(before.line()) {
             if let Ok(at) = line.get().binary_search(&before.key) {
                 line.get_mut().remove(at);
             }
@@ -223,6 +231,8 @@ mod tests {
         assert_eq!(places(&waiters, &rows), [0, 1, 2, 0, 0]);
         waiters.remove(leg(1));
         assert_eq!(places(&waiters, &rows[1..3]), [0, 1], "an offered leg does not wait");
+        waiters.put(leg(3), Waiter { ver: 2, known: Some(Infeasibility::Busy), ..rows[2].clone() });
+        assert_eq!(places(&waiters, &rows[1..3]), [0, 1], "another reason, the same place");
         let moved = [waiter(2, "chat", Band::Live, 6), waiter(3, "chat", Band::Live, 4)];
         waiters.put(leg(3), moved[1].clone());
         assert_eq!(places(&waiters, &moved), [1, 0], "another priority, another place");

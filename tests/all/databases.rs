@@ -129,6 +129,7 @@ async fn the_documented_roles_suffice_and_the_service_cannot_change_the_schema()
     driver.give(id, "ann", at(6)).await;
     driver.check().await;
     store.retire(at(0), at(100), 1_000).await.expect("the writer may");
+    store.survey().await.expect("the writer may");
 
     let denied = |user: &str, statement: &str| {
         let error = database.say_as(user, statement).expect_err("it is not allowed");
@@ -140,6 +141,7 @@ async fn the_documented_roles_suffice_and_the_service_cannot_change_the_schema()
     denied("handoff_reader", "SELECT content FROM whole_ticket");
     denied("handoff_reader", "DELETE FROM event");
     denied("handoff_reader", "SELECT drop_event_partitions(9223372036854775807)");
+    denied("handoff_reader", "SELECT analyse_grown()");
     assert_eq!(database.say_as("handoff_reader", "SELECT count(*) FROM ticket").as_deref(), Ok("1"));
 }
 

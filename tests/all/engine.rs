@@ -187,7 +187,8 @@ async fn it_is_said_at_once_that_nobody_is_on_duty_and_later_that_somebody_is() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_line_is_told_that_somebody_came_beside_the_offers_and_not_before_them() {
-    const LINE: usize = 1_500;
+    // More than are looked at in one go.
+    const LINE: usize = 2_400;
     let room = Room::furnished().await;
     let names = ["anna", "boss"].map(|name| AgentId::parse(name).expect("a name"));
     for name in &names {
@@ -213,6 +214,10 @@ async fn a_long_line_is_told_that_somebody_came_beside_the_offers_and_not_before
     })
     .await;
     assert_eq!(busy.len(), LINE, "each once");
+    for ticket in &line {
+        let row = room.ticket(ticket.id).await;
+        assert!(row.infeasibility == Some(Infeasibility::Busy) || pending_agent(&row).is_some(), "{row:?}");
+    }
     let before_the_offers = busy.iter().rposition(|told| !told).expect("two are offered") - 1;
     assert!(before_the_offers < LINE / 2, "{before_the_offers} were told before the second offer");
 }

@@ -27,6 +27,8 @@ const MIGRATIONS: &[Step] = &[
 
 /// PostgreSQL 15.
 const OLDEST_SERVER: i64 = 150_000;
+/// More than there are tables.
+const ANALYSED_AT_ONCE: usize = 16;
 /// Months of the log that are made ahead.
 const MONTHS_AHEAD: i64 = 2;
 const WRITERS: u32 = 8;
@@ -198,8 +200,15 @@ impl PostgresStore {
         rows::unsigned("count of rows", dropped.first().map_or(0, |(rows,)| *rows))
     }
 
+    /// Has tables that have grown analysed, one after the other.
     pub(super) async fn analyse_grown(&self) -> Result<(), Error> {
-        all::<(i64,)>(&self.writer, own::ANALYSE_GROWN, arguments(&[])).await.map(drop)
+        for _ in 0..ANALYSED_AT_ONCE {
+            let found: Vec<(bool,)> = all(&self.writer, own::ANALYSE_GROWN, arguments(&[])).await?;
+            if found != [(true,)] {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -188,11 +188,11 @@ INSERT INTO leg SELECT tenant, desk, ticket, 1, 1, 'waiting', true, NULL, NULL, 
 #[tokio::test]
 async fn a_small_desk_is_analysed_and_its_tickets_are_looked_up_by_their_key() {
     let (database, mut connection) = empty().await;
-    let analysed = || database.say("SELECT analyse_grown()").trim().to_owned();
-    assert_eq!(analysed(), "0", "there is nothing");
+    let analysed = || (0..16).take_while(|_| database.say("SELECT analyse_grown()").trim() == "t").count();
+    assert_eq!(analysed(), 0, "there is nothing");
     database.say(FEW);
-    assert_eq!(analysed(), "4");
-    assert_eq!(analysed(), "0", "nothing has grown since");
+    assert_eq!(analysed(), 4);
+    assert_eq!(analysed(), 0, "nothing has grown since");
     // `ticket = ..` is a condition of many indexes, and leads through all of a desk in each but one.
     let elsewhere = |steps: &[String]| -> Vec<String> {
         let scan = |(at, step): (usize, &String)| {
