@@ -176,8 +176,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
         if inner.store.is_shared() {
             let (i, s, rest) = again(timers::LOOKOUT);
             tasks.spawn(timers::every(i, s, rest, timers::lookout));
-            let (i, s, rest) = again(timers::SURVEY);
-            tasks.spawn(timers::every(i, s, rest, timers::survey));
+            tasks.spawn(timers::survey(inner.clone(), shutdown.clone()));
             tasks.spawn(timers::hints(inner.clone(), shutdown.clone()));
             tasks.spawn(drift::watch(inner.clone(), shutdown.clone()));
         }

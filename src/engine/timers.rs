@@ -30,7 +30,7 @@ pub(super) const PRESENCE: Span = Span::from_secs(1);
 pub(super) const LOOKOUT: Span = Span::from_millis(200);
 /// A desk's log is read no more often than this because of hints: what comes in between is read at once.
 const BETWEEN_HINTS: Duration = Duration::from_millis(20);
-pub(super) const SURVEY: Span = Span::from_secs(1);
+const SURVEY: Span = Span::from_secs(1);
 /// After one that failed: autovacuum may be at it, or a table be very large.
 const BETWEEN_SURVEYS: Span = Span::from_mins(1);
 pub(super) const RETENTION: Span = Span::from_mins(10);
@@ -160,11 +160,26 @@ pub(super) async fn presence<S: Store, A: Availability>(inner: Arc<Inner<S, A>>)
     inner.run_own(tasks.collect()).await;
 }
 
-/// Has the database keep its picture of what it holds.
-pub(super) async fn survey<S: Store, A: Availability>(inner: Arc<Inner<S, A>>) {
-    if let Err(error) = inner.store.survey().await {
-        tracing::info!(error = &error as &dyn std::error::Error, "tables that have grown were not analysed");
-        inner.rest(BETWEEN_SURVEYS).await;
+/// Has the database keep its picture of what it holds, until the process stops.
+pub(super) async fn survey<S: Store, A: Availability>(inner: Arc<Inner<S, A>>, mut shutdown: Shutdown) {
+    let mut rest = SURVEY;
+    loop {
+        let look = async {
+            inner.rest(rest).await;
+            inner.store.survey().await
+        };
+        let looked = tokio::select! {
+            biased;
+            () = shutdown.wait() => return,
+            looked = look => looked,
+        };
+        rest = match looked {
+            Ok(()) => SURVEY,
+            Err(error) => {
+                tracing::info!(error = &error as &dyn std::error::Error, "tables that have grown were not analysed");
+                BETWEEN_SURVEYS
+            }
+        };
     }
 }
 

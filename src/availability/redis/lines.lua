@@ -4,7 +4,7 @@
 -- lane(8) channel(1) want(2) key(67) prefer(8) ` agent(8)` for each excluded one, `|` and the connector. A line is `L` lane or `A` agent,
 -- `-` nine times for none. The members of lines are line, key, channel; `H` key lane channel is the head of each lane's line.
 
-local NO_LINE, NOBODY = string.rep('-', 9), string.rep('-', 8)
+local NO_LINE, NOBODY, PORTION = string.rep('-', 9), string.rep('-', 8), 32
 
 local function read_row(row)
   local leg = {row = row, kind = sub(row, 1, 1), ver = tonumber(sub(row, 2, 9), 16), line = false}
@@ -40,11 +40,32 @@ local function each_booking(leg, take)
   for at = 11, #leg.row, 12 do take(sub(leg.row, at, at + 7), sub(leg.row, at + 8, at + 11)) end
 end
 
+-- The first members of lines and of the heads, as far as they were read: everybody who is free looks at the same ones, after each leg that
+-- was served.
+local portions = {}
+local function first_portion(prefix)
+  local known = portions[prefix]
+  if not known then
+    known = starting(LINES, prefix, 0, PORTION)
+    portions[prefix] = known
+  end
+  return known
+end
+
+local function line_changed(line) portions[line], portions['H'], portions.heads = nil, nil, nil end
+
+-- How many lines of lanes there are.
+local function count_heads()
+  portions.heads = portions.heads or count_starting(LINES, 'H')
+  return portions.heads
+end
+
 local function head_of(line) return starting(LINES, line, 0, 1)[1] end
 
 local function enter_line(leg)
   local member = leg.line .. leg.key .. leg.channel
   call('ZADD', LINES, 0, member)
+  line_changed(leg.line)
   arrived[leg.key] = true
   if sub(leg.line, 1, 1) ~= 'L' then return end
   local first = starting(LINES, leg.line, 0, 2)
@@ -56,6 +77,7 @@ end
 local function leave_line(leg)
   local head = 'H' .. leg.key .. sub(leg.line, 2) .. leg.channel
   local removed = call('ZREM', LINES, leg.line .. leg.key .. leg.channel, head)
+  line_changed(leg.line)
   if removed == 2 then
     local next_one = head_of(leg.line)
     if next_one then call('ZADD', LINES, 0, 'H' .. sub(next_one, 10, 76) .. sub(leg.line, 2) .. sub(next_one, 77)) end

@@ -4,8 +4,15 @@
 -- Only legs that entered a line and agents who got more room are looked at. Both wait for their turn in one heap, an agent under the
 -- key of the best leg for that agent, so that nobody is served before a smaller key.
 
--- Nobody else is answered while a script runs: it makes so many reservations at the most.
-local HELD_BACK, PORTION, MOST_AT_ONCE = 64, 32, 256
+-- Nobody else is answered while a script runs: it makes so many reservations at the most, and none any more after so many microseconds. A
+-- caller who gave up would not hear of them, and what nobody heard of comes again when it has lapsed.
+local HELD_BACK, MOST_AT_ONCE, LONGEST = 64, 256, 250000
+local function clock()
+  -- Without the right to ask there is no such bound.
+  local time = redis.pcall('TIME')
+  return time.err and 0 or time[1] * 1000000 + time[2]
+end
+local began = clock()
 local now, reservation_time
 
 -- A hold: refused(16), then the reservation as it was answered: leg(34) ver(8) channel(1) trigger(1) ` ahead cursor expire`, `|` and
@@ -121,7 +128,7 @@ end
 local function each_starting(prefix, visit)
   local from = 0
   while true do
-    local members = starting(LINES, prefix, from, PORTION)
+    local members = from == 0 and first_portion(prefix) or starting(LINES, prefix, from, PORTION)
     for _, member in ipairs(members) do
       if visit(member) then return end
     end
@@ -160,7 +167,7 @@ local function best_leg(number)
   local lanes = fits.get('g' .. sub(agent.spot, 27, 34))
   if not lanes then return best end
   local served = #lanes / 9
-  if served * served < count_starting(LINES, 'H') then
+  if served * served < count_heads() then
     --@ lanes served scanned
     for lane in string.gmatch(lanes, '%x+') do best = smaller(best, first_in_line('L' .. lane, agent)) end
     return best
@@ -203,7 +210,7 @@ local function pop(heap)
   end
 end
 
--- Serves up to `limit` legs; `trigger_of` says why a leg was looked at.
+-- Serves up to `limit` legs; `trigger_of` says why a leg was looked at. Answers the reservations, and whether there may be more.
 local function match(heap, limit, trigger_of)
   for number in pairs(freed) do
     local best = best_leg(number)
@@ -219,11 +226,15 @@ local function match(heap, limit, trigger_of)
       local before = #made
       match_leg(best, trigger_of(best), made)
       -- Who took a leg may have room for another; who did not will not by looking again.
-      if #made == before then best = nil end
+      if #made == before then
+        best = nil
+      elseif clock() - began > LONGEST then
+        return made, true
+      end
     end
     if turn.seeker and best then push(heap, best, turn.seeker) end
   end
-  return made
+  return made, #made == limit
 end
 
 -- Ends a call: looks again at what it touched, then matches, unless the view is unmatched.
@@ -235,8 +246,8 @@ local function settle()
   end
   local heap = {}
   for key in pairs(arrived) do push(heap, key) end
-  local made = match(heap, MOST_AT_ONCE, function(key) return arrived[key] and 'L' or 'F' end)
-  if #made == MOST_AT_ONCE then
+  local made, more = match(heap, MOST_AT_ONCE, function(key) return arrived[key] and 'L' or 'F' end)
+  if more then
     -- The others are `rematch`'s, which is called again and again; nobody is served before them.
     unmatched = cursor
     call('HSET', META, 'unmatched', unmatched)

@@ -8,11 +8,10 @@ if less(cursor, unmatched) then return {'OK', '0'} end
 for room in pairs(rooms) do
   for _, member in ipairs(starting(FREE, 'k' .. room)) do freed[sub(member, 28, 35)] = true end
 end
-local made = match({}, limit, function() return 'L' end)
-local done = #made < limit
-if done then
+local made, more = match({}, limit, function() return 'L' end)
+if not more then
   --@ rematched
   call('HDEL', META, 'unmatched')
 end
 write_rows()
-return with_made({'OK', done and '1' or '0'}, made)
+return with_made({'OK', more and '0' or '1'}, made)
