@@ -156,21 +156,24 @@ impl<S: Store, A: Availability> Writer<S, A> {
         })?;
         for desk in desks {
             let waiting = self.inner.read_desk(&desk).await?;
-            self.catch_up(&desk).await;
-            self.look_into_lost_view(&desk).await;
-            self.news.add(&desk, waiting.unwrap_or_default());
+            self.come_in(&desk, waiting.unwrap_or_default()).await;
         }
         Ok(())
+    }
+
+    /// A desk came into memory, with the legs that wait there.
+    async fn come_in(&mut self, desk: &DeskKey, waiting: Vec<LegId>) {
+        self.coming_in = Some(desk.clone());
+        Box::pin(self.catch_up(desk)).await;
+        self.look_into_lost_view(desk).await;
+        self.coming_in = None;
+        self.news.add(desk, waiting);
     }
 
     /// Brings a desk into memory that is new, or that has to be read anew.
     pub(super) async fn bring_in(&mut self, desk: &DeskKey) {
         match self.inner.read_desk(desk).await {
-            Ok(Some(waiting)) => {
-                Box::pin(self.catch_up(desk)).await;
-                self.look_into_lost_view(desk).await;
-                self.news.add(desk, waiting);
-            }
+            Ok(Some(waiting)) => self.come_in(desk, waiting).await,
             Ok(None) => self.doubts.dispel(desk, Doubt::Head),
             Err(failure) => {
                 tracing::error!(desk = %desk.desk, %failure, "the desk could not be read");

@@ -74,6 +74,8 @@ pub(super) struct Writer<S, A> {
     /// What has to be interned when nothing is under way.
     pub wanted: BTreeMap<DeskKey, Wanted>,
     pub doubts: Doubts,
+    /// A desk that is being brought into memory: it may have no view yet, or none any more.
+    pub coming_in: Option<DeskKey>,
     pub news: News,
     /// Views that are being built.
     pub loads: Loads,
@@ -89,6 +91,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
             under_way: None,
             wanted: BTreeMap::new(),
             doubts: Doubts::default(),
+            coming_in: None,
             news: News::default(),
             loads: Loads::default(),
             retired_at: inner.clock.now(),
@@ -241,7 +244,11 @@ impl<S: Store, A: Availability> Writer<S, A> {
             availability::Error::WrongEpoch { .. } | availability::Error::RebuildRefused { .. } => Doubt::View,
             availability::Error::Away => Doubt::Head,
         };
-        tracing::warn!(desk = %desk.desk, %error, "the availability view was not moved on");
+        if doubt == Doubt::View && self.coming_in.as_ref() == Some(desk) {
+            tracing::debug!(desk = %desk.desk, %error, "there is no availability view yet");
+        } else {
+            tracing::warn!(desk = %desk.desk, %error, "the availability view was not moved on");
+        }
         self.doubts.raise(desk.clone(), doubt);
     }
 

@@ -23,6 +23,8 @@ pub struct Lane {
     pub dice: StdRng,
     /// How long the last create took: delays go up to twice that, so that a slow machine has races as well.
     pub pace: Duration,
+    /// How many seconds before the end of an offer its accept starts out; after its end where negative.
+    pub lead: f64,
     skill: String,
     /// The tickets of this run.
     played: Vec<String>,
@@ -37,7 +39,7 @@ impl Lane {
         let ben = stage.agent(&format!("ben-{number}")).ready().await;
         let dice = StdRng::seed_from_u64(seed.wrapping_add(number as u64));
         let clock = service.engine.clock().clone();
-        Lane { stage, clock, ann, ben, dice, pace: Duration::ZERO, skill, played: Vec::new(), numbered: 0 }
+        Lane { stage, clock, ann, ben, dice, pace: Duration::ZERO, lead: 0.0, skill, played: Vec::new(), numbered: 0 }
     }
 
     pub fn on_duty(&self) -> [OnDuty; 2] {
