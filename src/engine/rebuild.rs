@@ -91,11 +91,9 @@ impl<S: Store, A: Availability> Inner<S, A> {
             self.index.load(desk, token, pages, change, at).await.map_err(index)?;
             pages += 1;
         }
-        let (mut after, mut held_at) = (None, at);
-        loop {
-            let tickets = self.open_tickets(desk, after).await?;
-            let Some(last) = tickets.last() else { break };
-            after = Some(last.id);
+        let mut held_at = at;
+        let mut tickets = self.open_tickets(desk, None).await?;
+        while let Some(last) = tickets.last().map(|ticket| ticket.id) {
             let moment = self.clock.now();
             if self.store.is_shared() && moment - held_at >= HELD_AGAIN_AFTER {
                 held_at = moment;
@@ -105,7 +103,9 @@ impl<S: Store, A: Availability> Inner<S, A> {
             let Some(change) = self.with_desk(desk, |state| state.views(&tickets)) else {
                 return Err(Failure::StoreAway { retry_after: BETWEEN_TRIES });
             };
-            self.index.load(desk, token, pages, change, at).await.map_err(index)?;
+            // The store reads the next page while the index takes this one.
+            let loading = async { self.index.load(desk, token, pages, change, at).await.map_err(index) };
+            ((), tickets) = tokio::try_join!(loading, self.open_tickets(desk, Some(last)))?;
             pages += 1;
         }
         let head = self.store.head(desk).await.map_err(|error| Failure::of_store(&error))?;

@@ -301,3 +301,55 @@ impl Roster {
 fn count(of: usize) -> u32 {
     u32::try_from(of).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::Profile;
+    use crate::domain::id::{DeskId, QueueId};
+    use crate::domain::requirement::Strategy;
+
+    fn desk() -> Desk {
+        let mut desk: Desk = serde_json::from_value(serde_json::json!({
+            "id": DeskId::parse("desk").expect("a name"), "ver": 1, "display_name": "", "time_zone": "UTC", "create_time": 0,
+            "update_time": 0, "next_agent": 3, "policy_rev": 0, "next_lane": 1, "next_group": 1
+        }))
+        .expect("a desk");
+        let queue = QueueId::parse("chat").expect("a name");
+        let alternatives = vec![Requirement::default()];
+        let lane = LaneKey { channel: Channel::Chat, queue, alternatives, strategy: Strategy::Scarce };
+        Arc::make_mut(&mut desk.lanes).insert(LaneNo(0), Arc::new(lane));
+        Arc::make_mut(&mut desk.groups).insert(GroupNo(0), Arc::new(Expertise::default()));
+        desk
+    }
+
+    fn agent(number: u32, on_duty: bool) -> Arc<Agent> {
+        let session = serde_json::json!({"epoch": 1, "secret_hash": "", "devices": [], "start_time": 0});
+        let row = serde_json::json!({
+            "id": format!("agent-{number}"), "number": number, "ver": 1, "profile_rev": 1, "profile": Profile::default(),
+            "group": 0, "deleted": false, "create_time": 0, "update_time": 0,
+            "declared": if on_duty { Declared::Ready } else { Declared::Offline }, "since": 0,
+            "session": on_duty.then_some(session), "last_epoch": 1, "misses": 0, "not_responding": false, "used_live": 0,
+            "used_deferred": 0, "last_accept_time": 0
+        });
+        Arc::new(serde_json::from_value(row).expect("an agent"))
+    }
+
+    #[test]
+    fn a_lane_turns_when_the_first_comes_and_when_the_last_goes() {
+        let mut roster = Roster::default();
+        roster.set_tables(&desk(), &TableChange::default());
+        let mut put = |number, on_duty| match roster.put(agent(number, on_duty)).as_slice() {
+            [] => None,
+            [LaneMoved { lane: LaneNo(0), turned }] => Some(*turned),
+            moved => panic!("{moved:?}"),
+        };
+        assert_eq!(put(1, false), Some(true), "somebody fits");
+        assert_eq!(put(2, false), Some(false), "a second who fits");
+        assert_eq!(put(1, true), Some(true), "the first on duty");
+        assert_eq!(put(1, true), None, "nothing of it");
+        assert_eq!(put(2, true), Some(false), "a second on duty");
+        assert_eq!(put(1, false), Some(false), "one is left");
+        assert_eq!(put(2, false), Some(true), "the last has gone");
+    }
+}

@@ -284,12 +284,15 @@ def parse(arguments):
     )
     parser.add_argument("--limit", type=float, default=180.0, help="seconds for the whole run (default: %(default)s)")
     parser.add_argument("--sabotage", choices=SABOTAGE, help="break a promise in the store; passes if that is found")
+    parser.add_argument("--must-break", metavar="INVARIANT", help="the server has a mistake; passes if that is found")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here as well")
     parser.add_argument("--evidence", type=pathlib.Path, help="write all that is judged here")
     parser.add_argument("--keep", action="store_true", help="keep the data, the histories and the replicas' logs")
     options = parser.parse_args(arguments)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
+    if options.sabotage:
+        options.must_break = SABOTAGE[options.sabotage][0]
     return options
 
 
@@ -314,8 +317,8 @@ def main(arguments):
         if options.json:
             options.json.write_text(json.dumps(figures, indent=2) + "\n")
         failed = report(chaos_report.lines(figures), chaos.violations, INVARIANTS)
-        if options.sabotage:
-            failed = check_sabotage(options.sabotage, chaos.violations)
+        if options.must_break:
+            failed = check_broken(options.must_break, chaos.violations)
     except (grpc.RpcError, RuntimeError) as error:
         print(f"chaos: {describe(error)}", file=sys.stderr)
         raise
@@ -328,11 +331,10 @@ def main(arguments):
     return 1 if failed else 0
 
 
-def check_sabotage(name, violations):
-    """A sabotaged run fails where the sabotage is not found."""
-    invariant = SABOTAGE[name][0]
+def check_broken(invariant, violations):
+    """A run with a mistake in it fails where the mistake is not found."""
     found = violations.of(invariant)
-    print(f"sabotage ({name}): {invariant} is {'found broken, as it must be' if found else 'NOT found broken'}")
+    print(f"{invariant} is {'found broken, as it must be' if found else 'NOT found broken'}")
     return 0 if found else 1
 
 

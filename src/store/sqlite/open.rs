@@ -28,8 +28,8 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// In KiB, as SQLite takes a negative size.
 const CACHE: &str = "-65536";
-/// Pages in the write-ahead log before they are moved into the file: 32 MiB, so that a page which many commits write is moved once.
-const CHECKPOINT: &str = "8192";
+/// Pages in the write-ahead log before they are moved into the file: 128 MiB, so that a page which many commits write is moved once.
+const CHECKPOINT: &str = "32768";
 
 impl SqliteStore {
     /// Opens the database of a directory, made if it is not there. One process at a time: another gets [`Error::InUse`].
