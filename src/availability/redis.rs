@@ -24,8 +24,9 @@ pub use keys::PREFIX;
 pub use link::ConnectError;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::Value;
@@ -58,8 +59,9 @@ pub struct Options {
     pub response_timeout: Duration,
     /// What a reservation beforehand may take: without it, a ticket is only offered a commit later.
     pub reserve_budget: Duration,
-    /// After a reservation that took longer, none is tried for this long.
-    pub reserve_pause: Duration,
+    /// After a reservation that took longer, none is tried for this long: the first, doubled with each that takes too long again, up
+    /// to the last.
+    pub reserve_pause: RangeInclusive<Duration>,
 }
 
 impl Options {
@@ -70,7 +72,7 @@ impl Options {
             reservation: RESERVATION,
             response_timeout: Duration::from_secs(1),
             reserve_budget: Duration::from_millis(20),
-            reserve_pause: Duration::from_secs(1),
+            reserve_pause: Duration::from_millis(50)..=Duration::from_secs(1),
         }
     }
 }
@@ -83,8 +85,17 @@ pub struct RedisIndex {
     clock: Clock,
     /// Desks that this process was asked about: those that it sweeps.
     desks: Mutex<BTreeSet<DeskKey>>,
-    /// No reservation beforehand until the clock's uptime has reached this.
-    paused_until: Mutex<Duration>,
+    pause: Mutex<Pause>,
+}
+
+/// When reservations beforehand are tried again. One that takes too long may mean that the machine was busy for a moment, or that Redis
+/// is slow: then every batch that waited for it would be late.
+#[derive(Default)]
+struct Pause {
+    /// None before the clock's uptime has reached this.
+    until: Duration,
+    /// How long the last one was; zero where a reservation was answered in time since.
+    length: Duration,
 }
 
 impl RedisIndex {
@@ -109,8 +120,8 @@ impl RedisIndex {
     ) -> Result<RedisIndex, ConnectError> {
         let link = Link::connect(&options, &clock).await?;
         let hints = Hints::new(options.clone(), clock.clone());
-        let (scripts, desks, paused_until) = (Scripts::new(edit), Mutex::default(), Mutex::default());
-        Ok(RedisIndex { options, link, hints, scripts, clock, desks, paused_until })
+        let (scripts, desks, pause) = (Scripts::new(edit), Mutex::default(), Mutex::default());
+        Ok(RedisIndex { options, link, hints, scripts, clock, desks, pause })
     }
 
     /// Runs a script over a desk's keys.
@@ -151,10 +162,20 @@ impl RedisIndex {
         self.known(|desks| desks.iter().cloned().collect())
     }
 
-    fn pause_of_reserve(&self, set: Option<Duration>) -> Duration {
-        let mut paused_until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *paused_until = set.unwrap_or(*paused_until);
-        *paused_until
+    fn pause(&self) -> MutexGuard<'_, Pause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reservation beforehand was answered, or not, after so long.
+    fn reserved(&self, answered: bool, took: Duration) {
+        let (first, most) = (*self.options.reserve_pause.start(), *self.options.reserve_pause.end());
+        let mut pause = self.pause();
+        if answered {
+            pause.length = Duration::ZERO;
+        } else if took >= self.options.reserve_budget {
+            pause.length = (pause.length * 2).clamp(first, most);
+            pause.until = self.clock.uptime() + pause.length;
+        }
     }
 
     /// `now`, and how long what is reserved is held.
@@ -188,7 +209,7 @@ impl Availability for RedisIndex {
         asks: Vec<Ask>,
         now: Time,
     ) -> Result<Vec<Option<Reservation>>, Error> {
-        if self.clock.uptime() < self.pause_of_reserve(None) {
+        if self.clock.uptime() < self.pause().until {
             return Err(Error::Away);
         }
         let mut order: Vec<usize> = (0..asks.len()).collect();
@@ -203,9 +224,7 @@ impl Availability for RedisIndex {
             let begun = self.clock.uptime();
             let answer = self.run_within(budget, desk, &self.scripts.reserve, call).await;
             let ended = self.clock.uptime();
-            if answer.is_err() && ended - begun >= budget {
-                self.pause_of_reserve(Some(ended + self.options.reserve_pause));
-            }
+            self.reserved(answer.is_ok(), ended - begun);
             let answer = match answer {
                 // What the portions before it were answered is not given up.
                 Err(Error::Away) if answers.iter().any(Option::is_some) => break,

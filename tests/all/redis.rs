@@ -125,7 +125,7 @@ async fn an_emptied_redis_is_of_no_epoch_until_it_is_built_again() {
 #[tokio::test]
 async fn a_redis_that_died_is_away_and_one_that_comes_back_empty_is_of_no_epoch() {
     let mut server = Server::start(&[]);
-    let index = connected(Options { reserve_pause: Duration::ZERO, ..patient(&server.url()) }).await;
+    let index = connected(Options { reserve_pause: Duration::ZERO..=Duration::ZERO, ..patient(&server.url()) }).await;
     open(&index).await;
     server.kill();
     assert_eq!(advance(&index, 0, legs([1])).await, Err(Error::Away));
@@ -189,7 +189,8 @@ async fn a_redis_that_is_full_is_away_and_has_done_nothing_by_halves() {
 async fn after_a_reservation_that_took_too_long_none_is_tried_for_a_while() {
     let server = Server::start(&[]);
     let long = Duration::from_secs(3_600);
-    let hasty = Options { reserve_budget: Duration::from_millis(50), reserve_pause: long, ..patient(&server.url()) };
+    let hasty =
+        Options { reserve_budget: Duration::from_millis(50), reserve_pause: long..=long, ..patient(&server.url()) };
     let index = connected(hasty).await;
     open(&index).await;
     server.pause();
