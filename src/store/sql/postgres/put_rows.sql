@@ -1,5 +1,6 @@
 -- The rows that nearly every batch writes, in one go; tables of which it has none are empty lists. Whatever is changed here is locked
--- already. New tickets are inserted: one of the same id that another replica created meanwhile is not overwritten.
+-- already. New tickets are inserted: one of the same id that another replica created meanwhile is not overwritten. Nothing is joined with
+-- what is there: a conflict is found by its key, whatever the planner thinks of the table.
 WITH ticket_row AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[], $15::text[])
@@ -11,11 +12,19 @@ WITH ticket_row AS (
     WHERE r.is_new
     ORDER BY r.tenant COLLATE "C", r.desk COLLATE "C", r.ticket
 ), ticket_changed AS (
-    UPDATE ticket AS t
-    SET state = r.state, stage = r.stage, queue = r.queue, owner = r.owner, policy_rev = r.policy_rev, create_time = r.create_time,
-        next_due_at = r.next_due_at, body = r.body
+    INSERT INTO ticket (tenant, desk, ticket, name, state, stage, channel, queue, connector, owner, policy_rev, create_time, next_due_at, body)
+    SELECT r.tenant, r.desk, r.ticket, r.name, r.state, r.stage, r.channel, r.queue, r.connector, r.owner, r.policy_rev, r.create_time, r.next_due_at, r.body
     FROM ticket_row AS r
-    WHERE NOT r.is_new AND t.tenant = r.tenant AND t.desk = r.desk AND t.ticket = r.ticket
+    WHERE NOT r.is_new
+    ON CONFLICT (tenant, desk, ticket) DO UPDATE SET
+        state = excluded.state,
+        stage = excluded.stage,
+        queue = excluded.queue,
+        owner = excluded.owner,
+        policy_rev = excluded.policy_rev,
+        create_time = excluded.create_time,
+        next_due_at = excluded.next_due_at,
+        body = excluded.body
 ), content_put AS (
     INSERT INTO content (tenant, desk, ticket, body)
     SELECT r.*
@@ -63,8 +72,11 @@ WITH ticket_row AS (
         next_due_at = excluded.next_due_at,
         body = excluded.body
 )
-UPDATE dedup AS d
-SET request_hash = r.request_hash, answer = r.answer, at = r.at
+INSERT INTO dedup (tenant, caller, method, key, request_hash, answer, at)
+SELECT r.*
 FROM unnest($51::text[], $52::text[], $53::text[], $54::text[], $55::text[], $56::text[], $57::bigint[])
     AS r (tenant, caller, method, key, request_hash, answer, at)
-WHERE d.tenant = r.tenant AND d.caller = r.caller AND d.method = r.method AND d.key = r.key
+ON CONFLICT (tenant, caller, method, key) DO UPDATE SET
+    request_hash = excluded.request_hash,
+    answer = excluded.answer,
+    at = excluded.at
