@@ -319,7 +319,7 @@ mod tests {
         let alternatives = vec![Requirement::default()];
         let lane = LaneKey { channel: Channel::Chat, queue, alternatives, strategy: Strategy::Scarce };
         Arc::make_mut(&mut desk.lanes).insert(LaneNo(0), Arc::new(lane));
-        Arc::make_mut(&mut desk.groups).insert(GroupNo(0), Arc::new(Expertise::default()));
+        Arc::make_mut(&mut desk.groups).insert(GroupNo(0), Arc::new(Expertise { tier: 1, ..Expertise::default() }));
         desk
     }
 
