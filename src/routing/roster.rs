@@ -235,7 +235,9 @@ impl Roster {
     /// anew, to whoever knows the tables before `change`; whatever this roster knew.
     pub fn set_tables(&mut self, desk: &Desk, change: &TableChange) -> Vec<Pair> {
         let asked = asked_skills(desk.lanes.iter().map(|(_, key)| &**key));
-        let others = desk.lanes.iter().filter(|(lane, _)| !change.lanes.contains(lane)).map(|(_, key)| &**key);
+        // Numbers rise: a later lane may ask for the same, and is as new to whoever knows the tables before `change`.
+        let known = |lane: LaneNo| change.lanes.first().is_none_or(|first| lane < *first);
+        let others = desk.lanes.iter().filter(|(lane, _)| known(*lane)).map(|(_, key)| &**key);
         let ranks_move = asked != asked_skills(others) || !self.retired_asked_no_more(&asked, &change.retired_lanes);
         self.retire(desk);
         for (number, expertise) in desk.groups.iter() {
@@ -321,6 +323,27 @@ mod tests {
         Arc::make_mut(&mut desk.lanes).insert(LaneNo(0), Arc::new(lane));
         Arc::make_mut(&mut desk.groups).insert(GroupNo(0), Arc::new(Expertise { tier: 1, ..Expertise::default() }));
         desk
+    }
+
+    /// Found by the simulation of several replicas, seed 6736.
+    #[test]
+    fn a_skill_that_two_parts_of_the_log_ask_for_ranks_groups_anew_with_the_first_of_them() {
+        let mut desk = desk();
+        let skills: BTreeMap<Arc<str>, u8> = [(Arc::from("vpn"), 5)].into();
+        let expertise = Expertise { tier: 1, skills: skills.clone(), ..Expertise::default() };
+        Arc::make_mut(&mut desk.groups).insert(GroupNo(1), Arc::new(expertise));
+        let mut roster = Roster::default();
+        roster.set_tables(&desk, &TableChange::default());
+        for (lane, queue) in [(1, "phone"), (2, "mail")] {
+            let alternatives = vec![Requirement { skills: skills.clone(), ..Requirement::default() }];
+            let queue = QueueId::parse(queue).expect("a name");
+            let key = LaneKey { channel: Channel::Chat, queue, alternatives, strategy: Strategy::Scarce };
+            Arc::make_mut(&mut desk.lanes).insert(LaneNo(lane), Arc::new(key));
+        }
+        // The desk is read as it is by now, with both.
+        let change = TableChange { lanes: [LaneNo(1)].into(), ..TableChange::default() };
+        let pairs = roster.set_tables(&desk, &change);
+        assert!(pairs.iter().any(|pair| (pair.lane, pair.group) == (LaneNo(0), GroupNo(1))), "{pairs:?}");
     }
 
     fn agent(number: u32, on_duty: bool) -> Arc<Agent> {
