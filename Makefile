@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test phases long chaos cluster lint fmt
+.PHONY: help demo test phases long chaos broken cluster lint fmt
 
 PYTHON := target/clients/venv/bin/python
 BUF := target/clients/buf/node_modules/.bin/buf
@@ -54,6 +54,7 @@ phases:
 	$(call phase,tour,examples/tour.sh >/dev/null)
 	$(call phase,demo,target/release/handoff demo | tail -40)
 	$(call phase,kill-loop,$(PYTHON) tests/clients/kill_loop.py --kills 10 --client-kills 10)
+	$(call phase,mistakes,$(PYTHON) tests/clients/broken_builds.py --plant)
 	$(call phase,chaos,$(PYTHON) tests/clients/chaos.py --faults 12 --agents 100 --seconds-between 0.3 1 --seed 1 --limit 150)
 	$(call phase,memory,$(PYTHON) tests/clients/silent_subscriber.py)
 
@@ -75,6 +76,10 @@ chaos: ## Breaks three replicas, PostgreSQL and Redis under load: FAULTS=300 RED
 	cargo build $(CARGO_FLAGS)
 	$(PYTHON) tests/clients/chaos.py --faults $(FAULTS) --redis $(REDIS) --replicas $(REPLICAS) --limit $(LIMIT) \
 		$(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
+broken: ## Compiles the service with one mistake at a time, which a run under chaos must find: minutes for each
+	scripts/prerequisites.sh
+	$(PYTHON) tests/clients/broken_builds.py
 
 cluster: ## PostgreSQL, Redis and three replicas from local binaries, to try things on: REPLICAS=3 REDIS=plain|aof|cluster
 	scripts/prerequisites.sh

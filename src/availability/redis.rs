@@ -90,12 +90,23 @@ pub struct RedisIndex {
 
 /// When reservations beforehand are tried again. One that takes too long may mean that the machine was busy for a moment, or that Redis
 /// is slow: then every batch that waited for it would be late.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Pause {
     /// None before the clock's uptime has reached this.
     until: Duration,
     /// How long the last one was; zero where a reservation was answered in time since.
     length: Duration,
+}
+
+impl Pause {
+    fn answered(&mut self) {
+        self.length = Duration::ZERO;
+    }
+
+    fn late(&mut self, uptime: Duration, lengths: &RangeInclusive<Duration>) {
+        self.length = (self.length * 2).clamp(*lengths.start(), *lengths.end());
+        self.until = uptime + self.length;
+    }
 }
 
 impl RedisIndex {
@@ -166,18 +177,6 @@ impl RedisIndex {
         self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reservation beforehand was answered, or not, after so long.
-    fn reserved(&self, answered: bool, took: Duration) {
-        let (first, most) = (*self.options.reserve_pause.start(), *self.options.reserve_pause.end());
-        let mut pause = self.pause();
-        if answered {
-            pause.length = Duration::ZERO;
-        } else if took >= self.options.reserve_budget {
-            pause.length = (pause.length * 2).clamp(first, most);
-            pause.until = self.clock.uptime() + pause.length;
-        }
-    }
-
     /// `now`, and how long what is reserved is held.
     fn moment(&self, now: Time) -> [String; 2] {
         [now.0.to_string(), self.options.reservation.0.to_string()]
@@ -224,7 +223,11 @@ impl Availability for RedisIndex {
             let begun = self.clock.uptime();
             let answer = self.run_within(budget, desk, &self.scripts.reserve, call).await;
             let ended = self.clock.uptime();
-            self.reserved(answer.is_ok(), ended - begun);
+            match &answer {
+                Ok(_) => self.pause().answered(),
+                Err(_) if ended - begun >= budget => self.pause().late(ended, &self.options.reserve_pause),
+                Err(_) => {}
+            }
             let answer = match answer {
                 // What the portions before it were answered is not given up.
                 Err(Error::Away) if answers.iter().any(Option::is_some) => break,
@@ -382,5 +385,25 @@ impl Availability for RedisIndex {
 
     async fn heard(&self) -> (DeskKey, u64) {
         self.hints.next().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_while_reservations_are_late_and_are_short_again_after_one_that_was_not() {
+        let (mut pause, lengths) = (Pause::default(), Duration::from_millis(50)..=Duration::from_millis(300));
+        let mut late = |pause: &mut Pause, uptime| {
+            pause.late(Duration::from_millis(uptime), &lengths);
+            pause.until.as_millis()
+        };
+        assert_eq!(late(&mut pause, 1_000), 1_050);
+        assert_eq!(late(&mut pause, 2_000), 2_100);
+        assert_eq!(late(&mut pause, 3_000), 3_200);
+        assert_eq!(late(&mut pause, 4_000), 4_300, "no longer than the last");
+        pause.answered();
+        assert_eq!(late(&mut pause, 5_000), 5_050);
     }
 }
