@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn pauses_grow_while_reservations_are_late_and_are_short_again_after_one_that_was_not() {
         let (mut pause, lengths) = (Pause::default(), Duration::from_millis(50)..=Duration::from_millis(300));
-        let mut late = |pause: &mut Pause, uptime| {
+        let late = |pause: &mut Pause, uptime| {
             pause.late(Duration::from_millis(uptime), &lengths);
             pause.until.as_millis()
         };
