@@ -5,6 +5,7 @@
 
 mod ahead;
 mod cache;
+mod checkpoint;
 mod lists;
 mod load;
 mod open;
@@ -38,6 +39,7 @@ use crate::domain::time::Time;
 use crate::routing::workset::Scope;
 use ahead::Ahead;
 use cache::Cache;
+use checkpoint::Checkpoints;
 
 pub struct SqliteStore {
     /// One connection.
@@ -47,6 +49,7 @@ pub struct SqliteStore {
     /// The batch decided last. Held while the next is decided.
     line: tokio::sync::Mutex<Option<Arc<Ahead>>>,
     readers: SqlitePool,
+    checkpoints: Checkpoints,
     clock: Clock,
     incarnation: u64,
     cache: Cache,

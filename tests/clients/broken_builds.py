@@ -33,7 +33,7 @@ MISTAKES = {
     ),
     # The index believes whoever tells it where its view stands, as if the cursor were kept outside of what it describes.
     "cursor outside": (
-        "I5",
+        "I7",
         [("src/availability/redis/advance.lua", "if less(cursor, from) then return {'BEHIND', cursor} end\n", "")],
     ),
     # A batch takes its numbers before it waits for its turn, and does not give them back.

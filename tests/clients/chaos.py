@@ -42,6 +42,8 @@ from verdict import Violations, describe, report
 
 CLIENTS = pathlib.Path(__file__).with_name("chaos_clients.py")
 AGENTS_PER_PROCESS = 100
+# What a replica says that compared a view with the store and found it wrong.
+DRIFT = "the availability view is not what the log says"
 
 
 class Clients:
@@ -145,6 +147,7 @@ class Chaos:
             for replica, status in zip(self.cluster.replicas, self.cluster.stop_replicas()):
                 if status != 0:
                     self.violations.add("calls", f"{replica.name} ended with {status} after SIGTERM")
+            self._look_for_drift()
             return self._evidence()
 
     def burst(self):
@@ -226,6 +229,13 @@ class Chaos:
             time.sleep(2.0)
         for what in sorted(stuck.values())[:20]:
             self.violations.add("I12", f"for 40 s, {what}")
+
+    def _look_for_drift(self):
+        """Anti-entropy is a net for damage: with what is broken here, nothing may fall into it."""
+        for log in sorted(self.folder.glob("replica-*.log")):
+            for line in log.read_text(errors="replace").splitlines():
+                if DRIFT in line:
+                    self.violations.add("I7", f"{log.stem}: {line}")
 
     def _catch_up(self):
         self.until = chaos_evidence.head_of(self.store)

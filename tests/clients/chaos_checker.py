@@ -37,6 +37,7 @@ INVARIANTS = [
     ("I3", "a leg has one holder and at most as many offers as it wants, each made on its present version"),
     ("I4", "one request id, one effect, one answer, also from two replicas at once"),
     ("I5", "no waiting leg stays beside an eligible free agent for longer than 30 s of time without a fault"),
+    ("I7", "no view was found by anti-entropy to be other than the log says"),
     ("I9", "the log is dense up to its head; in streams prev_seq is unbroken and ticket_seq dense"),
     ("I10", "every connector got what was addressed to it, in order; acknowledgements and generations never fall"),
     ("I11", "no offer is accepted after its time, but for a time-out that a fault held up; each ends within 30 s of time without a fault"),

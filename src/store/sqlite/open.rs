@@ -8,6 +8,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::SqliteStore;
+use super::checkpoint::{self, Checkpoints};
 use super::statements::MINT_INCARNATION;
 use crate::clock::Clock;
 use crate::store::migrations::Step;
@@ -26,10 +27,9 @@ const LOCK: &str = "handoff.lock";
 const READERS: u32 = 4;
 /// A checkpoint of another connection may be in the way for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// In KiB, as SQLite takes a negative size.
-const CACHE: &str = "-65536";
-/// Pages in the write-ahead log before they are moved into the file: 128 MiB, so that a page which many commits write is moved once.
-const CHECKPOINT: &str = "32768";
+/// In KiB, as SQLite takes a negative size. Enough for the pages that are written again and again; a commit that moved pages
+/// about in a tree walks the whole cache, and what is not in it is in the system's.
+const CACHE: &str = "-16384";
 
 impl SqliteStore {
     /// Opens the database of a directory, made if it is not there. One process at a time: another gets [`Error::InUse`].
@@ -43,7 +43,7 @@ impl SqliteStore {
             .foreign_keys(false)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("cache_size", CACHE)
-            .pragma("wal_autocheckpoint", CHECKPOINT)
+            .pragma("wal_autocheckpoint", checkpoint::LIMIT.to_string())
             .pragma("temp_store", "memory");
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations::of(MIGRATIONS).run(&writer).await.map_err(Error::Migrate)?;
@@ -52,7 +52,8 @@ impl SqliteStore {
         let readers = pool(READERS).connect_with(reading).await?;
         let incarnation = incarnation(&writer, &clock).await?;
         let (line, cache) = Default::default();
-        Ok(SqliteStore { writer, loader, line, readers, clock, incarnation, cache, _lock: lock })
+        let checkpoints = Checkpoints::begin(readers.clone());
+        Ok(SqliteStore { writer, loader, line, readers, checkpoints, clock, incarnation, cache, _lock: lock })
     }
 }
 

@@ -9,10 +9,10 @@ use crate::clock::Clock;
 use crate::store::statements::{self, ALL as SHARED};
 
 /// A store in a folder of its own, removed in the end.
-struct Fresh(std::path::PathBuf);
+pub(super) struct Fresh(std::path::PathBuf);
 
 impl Fresh {
-    async fn open(name: &str) -> (Fresh, SqliteStore) {
+    pub async fn open(name: &str) -> (Fresh, SqliteStore) {
         let path = std::env::temp_dir().join(format!("handoff-plans-{}-{name}", std::process::id()));
         let store = SqliteStore::open(&path, Clock::new(1)).await.expect("the store opens");
         (Fresh(path), store)

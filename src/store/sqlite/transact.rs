@@ -57,6 +57,7 @@ where
         Some(arguments) => {
             write(&mut transaction, arguments, entries.len()).await?;
             transaction.commit().await?;
+            store.checkpoints.committed();
         }
         None => transaction.rollback().await?,
     }
