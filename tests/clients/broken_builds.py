@@ -18,11 +18,14 @@ CHAOS = pathlib.Path(__file__).with_name("chaos.py")
 # What a build of the binary needs; Cargo wants to see that the tests exist.
 SOURCES = [".cargo", "Cargo.toml", "Cargo.lock", "build.rs", "proto", "src", "migrations", "tests", "README.md"]
 
-# name -> (the invariant that must be found broken, [(file, what stands there once, what is put in its place)])
+# name -> (the invariant that must be found broken, the run that brings it out,
+#          [(file, what stands there once, what is put in its place)])
 MISTAKES = {
-    # Whoever the index holds gets the offer, room or no room.
+    # Whoever the index holds gets the offer, room or no room. It shows where a batch stands still for longer than its reservations
+    # last and few agents have room: others have given that away meanwhile.
     "no guard": (
         "I2",
+        ["--faults", 25, "--only", "postgres link stalled", "replica paused", "--hold", 3, "--agents", 60],
         [
             (
                 "src/routing/decide/propose.rs",
@@ -34,11 +37,13 @@ MISTAKES = {
     # The index believes whoever tells it where its view stands, as if the cursor were kept outside of what it describes.
     "cursor outside": (
         "I7",
+        ["--faults", 40, "--only", "redis link stalled", "redis link cut", "replica paused"],
         [("src/availability/redis/advance.lua", "if less(cursor, from) then return {'BEHIND', cursor} end\n", "")],
     ),
     # A batch takes its numbers before it waits for its turn, and does not give them back.
     "numbers first": (
         "I9",
+        ["--faults", 20],
         [
             ("migrations/postgres/0001_tables.sql", "CREATE TABLE desk_head (", "CREATE SEQUENCE taken;\n\nCREATE TABLE desk_head ("),
             (
@@ -84,19 +89,18 @@ def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=MISTAKES, help="one of them (default: all)")
     parser.add_argument("--plant", action="store_true", help="only see that each edit still fits")
-    parser.add_argument("--faults", type=int, default=120, help="(default: %(default)s)")
-    parser.add_argument("--limit", type=float, default=600.0, help="seconds for each run (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds for each run (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     options = parser.parse_args(arguments)
     missed = []
     for name in [options.only] if options.only else MISTAKES:
-        invariant, edits = MISTAKES[name]
+        invariant, load, edits = MISTAKES[name]
         tree = plant(edits)
         if options.plant:
             continue
         print(f"broken build: {name}", flush=True)
-        flags = ["--faults", options.faults, "--limit", options.limit, "--seed", options.seed, "--must-break", invariant]
-        command = [sys.executable, CHAOS, "--server", build(tree), "--seconds-between", 0.1, 0.4, *flags]
+        flags = ["--seconds-between", 0.1, 0.4, "--limit", options.limit, "--seed", options.seed, "--must-break", invariant]
+        command = [sys.executable, CHAOS, "--server", build(tree), *load, *flags]
         if subprocess.run(list(map(str, command))).returncode != 0:
             missed.append(name)
     if missed:
