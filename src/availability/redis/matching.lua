@@ -1,8 +1,8 @@
 -- Matching: the one place where a waiting leg and a free agent meet.
 --
 -- What comes out is as if all waiting legs were gone through in the order of their keys and each took the best of the agents still free.
--- Only legs that entered a line and agents who got more room are looked at. Both wait for their turn in one heap, an agent under the
--- key of the best leg for that agent, so that nobody is served before a smaller key.
+-- Only legs that entered a line and agents who got more room are looked at, or the lines where those are many. All wait for their turn
+-- in one heap, an agent or a line under the key of the best leg for it, so that nobody is served before a smaller key.
 
 -- Nobody else is answered while a script runs: it makes so many reservations at the most, and none any more after so many microseconds. A
 -- caller who gave up would not hear of them, and what nobody heard of comes again when it has lapsed.
@@ -210,31 +210,79 @@ local function pop(heap)
   end
 end
 
+-- Legs that nobody was found for in this call, and lines with nothing but such: nobody gets more room before it ends.
+local failed, closed = {}, {}
+
+-- The smallest leg of a line that may find somebody.
+local function first_hopeful(line)
+  local found
+  if closed[line] then return end
+  each_starting(line, function(member)
+    local key = sub(member, 10, 76)
+    found = not failed[key] and key
+    return found
+  end)
+  return found
+end
+
+-- Those behind a leg in its lane's line are no better off than it is, unless it excludes somebody.
+local function give_up(key, line)
+  failed[key] = true
+  if sub(line, 1, 1) == 'L' and legs.get(id_of(key)).excluded == '' then closed[line] = true end
+end
+
+local function is_line(seeker) return seeker and #seeker == 9 end
+
+-- What an agent, or a line, would have served next.
+local function next_of(seeker)
+  if is_line(seeker) then return first_hopeful(seeker) end
+  return best_leg(seeker)
+end
+
+-- An agent who seeks looks again after each leg that was served: many of them are slower than the lines that legs wait in, but for
+-- those who are few beside the lines.
+local FEW = 8
+
+local function push_seekers(heap)
+  local count = 0
+  for _ in pairs(freed) do count = count + 1 end
+  if count * count <= FEW * count_heads() then
+    for number in pairs(freed) do
+      local best = best_leg(number)
+      if best then push(heap, best, number) end
+    end
+    return
+  end
+  --@ lines gone through
+  each_starting('H', function(member) push(heap, sub(member, 2, 68), 'L' .. sub(member, 69, 76)) end)
+  if count_starting(LINES, 'A') == 0 then return end
+  for number in pairs(freed) do
+    local first = first_portion('A' .. number)[1]
+    if first then push(heap, sub(first, 10, 76), 'A' .. number) end
+  end
+end
+
 -- Serves up to `limit` legs; `trigger_of` says why a leg was looked at. Answers the reservations, and whether there may be more.
 local function match(heap, limit, trigger_of)
-  for number in pairs(freed) do
-    local best = best_leg(number)
-    if best then push(heap, best, number) end
-  end
+  push_seekers(heap)
   local made = {}
   while #made < limit and #heap > 0 do
-    local turn = pop(heap)
-    -- Others were served since this agent looked.
-    local best = turn.key
-    if turn.seeker then best = best_leg(turn.seeker) end
+    local turn, before = pop(heap), #made
+    local best, seeker = turn.key, turn.seeker
+    -- Others were served since it looked.
+    if seeker then best = next_of(seeker) end
     if best == turn.key then
-      local before = #made
       match_leg(best, trigger_of(best), made)
-      -- Who took a leg may have room for another; who did not will not by looking again.
       if #made == before then
-        best = nil
-      elseif clock() - began > LONGEST then
-        return made, true
+        -- An agent who did not take it will not by looking again.
+        if is_line(seeker) then give_up(best, seeker) end
+        best = is_line(seeker) and first_hopeful(seeker)
       end
     end
-    if turn.seeker and best then push(heap, best, turn.seeker) end
+    if seeker and best then push(heap, best, seeker) end
+    if #made > before and clock() - began > LONGEST then break end
   end
-  return made, #made == limit
+  return made, #heap > 0
 end
 
 -- Ends a call: looks again at what it touched, then matches, unless the view is unmatched.

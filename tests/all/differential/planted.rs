@@ -17,6 +17,12 @@ const BUGS: &[(&str, &str, &str)] = &[
     ("a lane loses its head", "if removed == 2 then", "if removed == 3 then"),
     ("exclusions are not looked at", "if is_excluded(legs.get(id_of(key)), agent.number) then", "if false then"),
     ("one excluded head ends the look", "--@ excluded head skipped\n      return false", "return true"),
+    (
+        "an excluded head ends its line",
+        "if sub(line, 1, 1) == 'L' and legs.get(id_of(key)).excluded == '' then",
+        "if sub(line, 1, 1) == 'L' then",
+    ),
+    ("nobody's own line is gone through", "if first then push(heap, sub(first, 10, 76), 'A' .. number) end", ""),
     ("matched before the head", "if less(cursor, unmatched) then return {'OK', '0'} end", ""),
     ("matched while unmatched", "if unmatched then\n", "if false then\n"),
     ("reserved while unmatched", "if less(cursor, seen) or unmatched then", "if less(cursor, seen) then"),

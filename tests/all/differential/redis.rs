@@ -179,6 +179,30 @@ async fn what_one_call_leaves_unmatched_the_next_matches_and_nobody_is_served_be
     assert!(redis.reserve(1).await[0].is_some());
 }
 
+/// One call makes so many reservations at the most; with just so many there is nothing left.
+#[tokio::test]
+async fn a_call_that_matched_as_many_as_one_may_leaves_the_view_matched() {
+    let server = Server::start(&[]);
+    let mut redis = Desk::new(connected(&server.url(), str::to_owned).await, 320, 10).await;
+    assert_eq!(redis.arrive(256).await.len(), 256);
+    assert!(redis.reserve(1).await[0].is_some(), "nobody waits before it");
+}
+
+/// Each of a thousand free agents looking again after each leg that was served took longer than a script may, for a few dozen legs.
+#[tokio::test]
+async fn a_hundred_legs_find_their_agents_among_a_thousand_in_one_call() {
+    let server = Server::start(&[]);
+    let mut memory = Desk::new(MemoryIndex::default(), 1_000, 40).await;
+    let mut redis = Desk::new(connected(&server.url(), str::to_owned).await, 1_000, 40).await;
+    let expected = memory.arrive(356).await;
+    let mut made = redis.arrive(356).await;
+    let (rest, done) = redis.rematch().await;
+    assert!(done, "{} of a hundred", rest.len());
+    made.extend(rest);
+    let held = |made: &[Reservation]| made.iter().map(|one| (one.leg, one.agents.clone())).collect::<Vec<_>>();
+    assert_eq!(held(&made), held(&expected));
+}
+
 /// The script with its marks made into counters, and the names of the marks.
 fn counted(text: &str, names: &Mutex<BTreeMap<String, u32>>) -> String {
     let mut names = names.lock().expect("not poisoned");
