@@ -11,6 +11,8 @@ use sqlx::SqlitePool;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
+
 /// Pages in the log at which the writer moves them: 128 MiB, so that a page which many commits write is moved a few times only.
 pub(super) const LIMIT: i64 = 32_768;
 /// Fewer pages are left to the writer.
@@ -25,10 +27,10 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub fn begin(readers: SqlitePool) -> Checkpoints {
+    pub fn begin(readers: SqlitePool, clock: Clock) -> Checkpoints {
         let committed = Arc::new(Notify::new());
         let mut task = JoinSet::new();
-        task.spawn(keep_short(readers, committed.clone()));
+        task.spawn(keep_short(readers, clock, committed.clone()));
         Checkpoints { committed, _task: task }
     }
 
@@ -37,15 +39,15 @@ impl Checkpoints {
     }
 }
 
-async fn keep_short(readers: SqlitePool, committed: Arc<Notify>) {
+async fn keep_short(readers: SqlitePool, clock: Clock, committed: Arc<Notify>) {
     loop {
         committed.notified().await;
         match move_if_many(&readers).await {
-            Ok(_) => tokio::time::sleep(PAUSE).await,
+            Ok(_) => clock.real_sleep(PAUSE).await,
             Err(sqlx::Error::PoolClosed) => return,
             Err(error) => {
                 tracing::warn!(%error, "the write-ahead log could not be moved into the database file; the writer will do it");
-                tokio::time::sleep(PAUSE * 50).await;
+                clock.real_sleep(PAUSE * 50).await;
             }
         }
     }

@@ -52,7 +52,7 @@ impl SqliteStore {
         let readers = pool(READERS).connect_with(reading).await?;
         let incarnation = incarnation(&writer, &clock).await?;
         let (line, cache) = Default::default();
-        let checkpoints = Checkpoints::begin(readers.clone());
+        let checkpoints = Checkpoints::begin(readers.clone(), clock.clone());
         Ok(SqliteStore { writer, loader, line, readers, checkpoints, clock, incarnation, cache, _lock: lock })
     }
 }
