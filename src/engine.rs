@@ -182,6 +182,7 @@ impl<S: Store, A: Availability> Engine<S, A> {
         }
         let (i, s, rest) = again(timers::RETENTION);
         tasks.spawn(timers::every(i, s, rest, timers::retention));
+        tasks.spawn(timers::checkpoints(inner.clone(), shutdown.clone()));
         tasks.spawn(timers::acknowledgements(inner.clone(), shutdown));
         drop(tasks);
         Ok(Engine { inner })

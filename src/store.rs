@@ -379,4 +379,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<u64, Error>> + Send;
     /// Has the database look again at tables that have grown much since it did, so that it plans for what they are now.
     fn survey(&self) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Waits until there is much that commits would have to move from a log into the database, and moves it, so that they need
+    /// not. Never returns where the database does that by itself.
+    fn checkpoint(&self) -> impl Future<Output = Result<(), Error>> + Send;
 }

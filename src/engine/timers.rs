@@ -33,6 +33,7 @@ const BETWEEN_HINTS: Duration = Duration::from_millis(20);
 const SURVEY: Span = Span::from_secs(1);
 /// After one that failed: autovacuum may be at it, or a table be very large.
 const BETWEEN_SURVEYS: Span = Span::from_mins(1);
+const AFTER_CHECKPOINT_FAILED: Span = Span::from_secs(1);
 pub(super) const RETENTION: Span = Span::from_mins(10);
 /// Events are kept this long.
 const EVENT_DAYS: i64 = 400;
@@ -180,6 +181,31 @@ pub(super) async fn survey<S: Store, A: Availability>(inner: Arc<Inner<S, A>>, m
                 BETWEEN_SURVEYS
             }
         };
+    }
+}
+
+/// Keeps the store's log short beside its commits, until the process stops.
+pub(super) async fn checkpoints<S: Store, A: Availability>(inner: Arc<Inner<S, A>>, mut shutdown: Shutdown) {
+    let mut failed = false;
+    loop {
+        let next = async {
+            if failed {
+                inner.rest(AFTER_CHECKPOINT_FAILED).await;
+            }
+            inner.store.checkpoint().await
+        };
+        let moved = tokio::select! {
+            biased;
+            () = shutdown.wait() => return,
+            moved = next => moved,
+        };
+        failed = moved.is_err();
+        if let Err(error) = moved {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the store's log was not shortened; a commit will do it"
+            );
+        }
     }
 }
 

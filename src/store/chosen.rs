@@ -106,5 +106,6 @@ impl Store for ChosenStore {
         policy(desk: &DeskKey, revision: u32) -> Option<PolicyRow>;
         retire(dedup_before: Time, events_before: Time, limit: u32) -> u64;
         survey() -> ();
+        checkpoint() -> ();
     }
 }

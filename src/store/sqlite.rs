@@ -39,7 +39,6 @@ use crate::domain::time::Time;
 use crate::routing::workset::Scope;
 use ahead::Ahead;
 use cache::Cache;
-use checkpoint::Checkpoints;
 
 pub struct SqliteStore {
     /// One connection.
@@ -49,7 +48,8 @@ pub struct SqliteStore {
     /// The batch decided last. Held while the next is decided.
     line: tokio::sync::Mutex<Option<Arc<Ahead>>>,
     readers: SqlitePool,
-    checkpoints: Checkpoints,
+    /// A batch was.
+    committed: tokio::sync::Notify,
     clock: Clock,
     incarnation: u64,
     cache: Cache,
@@ -121,6 +121,10 @@ impl Store for SqliteStore {
     /// Its plans do not depend on how much there is.
     async fn survey(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    async fn checkpoint(&self) -> Result<(), Error> {
+        checkpoint::next(self).await
     }
 
     alike!();

@@ -210,32 +210,27 @@ local function pop(heap)
   end
 end
 
--- Legs that nobody was found for in this call, and lines with nothing but such: nobody gets more room before it ends.
-local failed, closed = {}, {}
+-- For how many legs at the front of a line nobody was found in this call. They are not tried again: nobody gets more room before it ends.
+local tried = {}
 
 -- The smallest leg of a line that may find somebody.
-local function first_hopeful(line)
-  local found
-  if closed[line] then return end
-  each_starting(line, function(member)
-    local key = sub(member, 10, 76)
-    found = not failed[key] and key
-    return found
-  end)
-  return found
+local function first_untried(line)
+  local member = starting(LINES, line, tried[line] or 0, 1)[1]
+  return member and sub(member, 10, 76)
 end
 
--- Those behind a leg in its lane's line are no better off than it is, unless it excludes somebody.
-local function give_up(key, line)
-  failed[key] = true
-  if sub(line, 1, 1) == 'L' and legs.get(id_of(key)).excluded == '' then closed[line] = true end
+-- The next in line after one that nobody was found for, if it may be better off: in a lane only if that one excludes somebody.
+local function next_in_line(key, line)
+  if sub(line, 1, 1) == 'L' and legs.get(id_of(key)).excluded == '' then return end
+  tried[line] = (tried[line] or 0) + 1
+  return first_untried(line)
 end
 
 local function is_line(seeker) return seeker and #seeker == 9 end
 
 -- What an agent, or a line, would have served next.
 local function next_of(seeker)
-  if is_line(seeker) then return first_hopeful(seeker) end
+  if is_line(seeker) then return first_untried(seeker) end
   return best_leg(seeker)
 end
 
@@ -275,8 +270,7 @@ local function match(heap, limit, trigger_of)
       match_leg(best, trigger_of(best), made)
       if #made == before then
         -- An agent who did not take it will not by looking again.
-        if is_line(seeker) then give_up(best, seeker) end
-        best = is_line(seeker) and first_hopeful(seeker)
+        best = is_line(seeker) and next_in_line(best, seeker)
       end
     end
     if seeker and best then push(heap, best, seeker) end

@@ -9,6 +9,7 @@ for room in pairs(rooms) do
   for _, member in ipairs(starting(FREE, 'k' .. room)) do freed[sub(member, 28, 35)] = true end
 end
 local made, more = match({}, limit, function() return 'L' end)
+-- As the index in the process has it.
 more = more or #made == limit
 if not more then
   --@ rematched

@@ -4,59 +4,35 @@
 //! most of it has been moved by a connection that reads, before there are so many; the rest is left to that commit, after which
 //! the log begins anew. A pass that is under way when the log gets too long is no harm: the commit after it tries again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
-use crate::clock::Clock;
+use super::SqliteStore;
+use crate::store::Error;
 
 /// Pages in the log at which the writer moves them: 128 MiB, so that a page which many commits write is moved a few times only.
 pub(super) const LIMIT: i64 = 32_768;
 /// Fewer pages are left to the writer.
 const FEW: i64 = LIMIT / 16;
-/// Between two looks at the log's length.
+/// From a commit to a look at the log's length.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Dropped, it ends.
-pub(super) struct Checkpoints {
-    committed: Arc<Notify>,
-    _task: JoinSet<()>,
-}
-
-impl Checkpoints {
-    pub fn begin(readers: SqlitePool, clock: Clock) -> Checkpoints {
-        let committed = Arc::new(Notify::new());
-        let mut task = JoinSet::new();
-        task.spawn(keep_short(readers, clock, committed.clone()));
-        Checkpoints { committed, _task: task }
-    }
-
-    pub fn committed(&self) {
-        self.committed.notify_one();
-    }
-}
-
-async fn keep_short(readers: SqlitePool, clock: Clock, committed: Arc<Notify>) {
+/// Returns when something was moved.
+pub(super) async fn next(store: &SqliteStore) -> Result<(), Error> {
     loop {
-        committed.notified().await;
-        match move_if_many(&readers).await {
-            Ok(_) => clock.real_sleep(PAUSE).await,
-            Err(sqlx::Error::PoolClosed) => return,
-            Err(error) => {
-                tracing::warn!(%error, "the write-ahead log could not be moved into the database file; the writer will do it");
-                clock.real_sleep(PAUSE * 50).await;
-            }
+        store.committed.notified().await;
+        store.clock.real_sleep(PAUSE).await;
+        if move_if_many(&store.readers).await? {
+            return Ok(());
         }
     }
 }
 
 /// Moves what is in the log if that is as much as there is room left in it, and says whether it did: the nearer the log is to
 /// its limit, the less is left for the writer.
-async fn move_if_many(readers: &SqlitePool) -> Result<bool, sqlx::Error> {
-    let (_, length, moved) = checkpoint(readers, "PRAGMA wal_checkpoint(NOOP)").await?;
+async fn move_if_many(readers: &SqlitePool) -> Result<bool, Error> {
+    let (length, moved) = checkpoint(readers, "PRAGMA wal_checkpoint(NOOP)").await?;
     let many = length - moved >= FEW.max(LIMIT - length);
     if many {
         checkpoint(readers, "PRAGMA wal_checkpoint(PASSIVE)").await?;
@@ -64,9 +40,10 @@ async fn move_if_many(readers: &SqlitePool) -> Result<bool, sqlx::Error> {
     Ok(many)
 }
 
-/// Whether another was at it, the pages in the log, and how many of them are in the file.
-async fn checkpoint(readers: &SqlitePool, pragma: &'static str) -> Result<(i64, i64, i64), sqlx::Error> {
-    sqlx::query_as(pragma).fetch_one(readers).await
+/// The pages in the log, and how many of them are in the file.
+async fn checkpoint(readers: &SqlitePool, pragma: &'static str) -> Result<(i64, i64), Error> {
+    let (_busy, length, moved): (i64, i64, i64) = sqlx::query_as(pragma).fetch_one(readers).await?;
+    Ok((length, moved))
 }
 
 #[cfg(test)]
@@ -84,8 +61,9 @@ mod tests {
         write(FEW).await;
         assert!(!move_if_many(&store.readers).await.unwrap());
         write(LIMIT / 2).await;
-        assert!(move_if_many(&store.readers).await.unwrap());
-        let (_, length, moved) = checkpoint(&store.readers, "PRAGMA wal_checkpoint(NOOP)").await.unwrap();
+        store.committed.notify_one();
+        next(&store).await.unwrap();
+        let (length, moved) = checkpoint(&store.readers, "PRAGMA wal_checkpoint(NOOP)").await.unwrap();
         assert_eq!((length > LIMIT / 2, moved), (true, length));
         write(FEW).await;
         assert!(!move_if_many(&store.readers).await.unwrap());

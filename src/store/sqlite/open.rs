@@ -8,7 +8,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::SqliteStore;
-use super::checkpoint::{self, Checkpoints};
+use super::checkpoint;
 use super::statements::MINT_INCARNATION;
 use crate::clock::Clock;
 use crate::store::migrations::Step;
@@ -51,9 +51,8 @@ impl SqliteStore {
         let loader = pool(1).connect_with(reading.clone()).await?;
         let readers = pool(READERS).connect_with(reading).await?;
         let incarnation = incarnation(&writer, &clock).await?;
-        let (line, cache) = Default::default();
-        let checkpoints = Checkpoints::begin(readers.clone(), clock.clone());
-        Ok(SqliteStore { writer, loader, line, readers, checkpoints, clock, incarnation, cache, _lock: lock })
+        let (line, committed, cache) = Default::default();
+        Ok(SqliteStore { writer, loader, line, readers, committed, clock, incarnation, cache, _lock: lock })
     }
 }
 

@@ -57,7 +57,7 @@ where
         Some(arguments) => {
             write(&mut transaction, arguments, entries.len()).await?;
             transaction.commit().await?;
-            store.checkpoints.committed();
+            store.committed.notify_one();
         }
         None => transaction.rollback().await?,
     }

@@ -406,4 +406,8 @@ impl Store for MemoryStore {
     async fn survey(&self) -> Result<(), Error> {
         Ok(())
     }
+
+    async fn checkpoint(&self) -> Result<(), Error> {
+        std::future::pending().await
+    }
 }

@@ -84,15 +84,7 @@ const SPAWN: Effect = Effect {
         exceptions: SPAWN_EXCEPTIONS,
     },
     words: &["tokio::spawn", "task::spawn", "JoinSet", "thread::spawn", "thread::Builder"],
-    homes: &[
-        "src/engine.rs",
-        "src/engine/",
-        "src/client.rs",
-        "src/client/",
-        "src/grpc/serve.rs",
-        "src/shutdown.rs",
-        "src/store/sqlite/checkpoint.rs",
-    ],
+    homes: &["src/engine.rs", "src/engine/", "src/client.rs", "src/client/", "src/grpc/serve.rs", "src/shutdown.rs"],
     tests_may: true,
 };
 
