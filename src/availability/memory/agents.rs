@@ -9,8 +9,37 @@ use crate::domain::record::Unfit;
 use crate::domain::requirement::{Channel, Pool};
 use crate::domain::time::Time;
 
-/// What a leg takes of an agent.
-pub(super) type Work = BTreeMap<LegId, (Channel, u16)>;
+/// What legs take of an agent: the channel and the weight of each, and what they come to. An agent may have a hundred of them,
+/// and is looked at whenever one comes or goes.
+#[derive(Clone, Default)]
+pub(super) struct Work {
+    legs: BTreeMap<LegId, (Channel, u16)>,
+    used: Used,
+}
+
+impl Work {
+    pub(super) fn insert(&mut self, leg: LegId, channel: Channel, weight: u16) {
+        self.remove(leg);
+        self.legs.insert(leg, (channel, weight));
+        self.used.points[pool_at(channel.pool())] += u32::from(weight);
+        self.used.counts[channel_at(channel)] += 1;
+    }
+
+    pub(super) fn remove(&mut self, leg: LegId) {
+        if let Some((channel, weight)) = self.legs.remove(&leg) {
+            self.used.points[pool_at(channel.pool())] -= u32::from(weight);
+            self.used.counts[channel_at(channel)] -= 1;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LegId, Channel, u16)> {
+        self.legs.iter().map(|(leg, (channel, weight))| (*leg, *channel, *weight))
+    }
+}
 
 /// The connection of an agent, by its heartbeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +86,7 @@ impl Agent {
     /// Where the agent should stand among the free ones.
     pub(super) fn free_spot(&self, number: AgentNo) -> Option<Spot> {
         let view = self.on_duty().filter(|_| matches!(self.lease, Lease::Live { .. }))?;
-        let used = Used::of([&self.held, &self.reserved]);
+        let used = self.held.used.and(&self.reserved.used);
         let room = room(view, &used);
         let key = AgentKey { load: load_percent(view, &used), last_accept: view.last_accept, number };
         (room != 0).then_some(Spot { group: view.group, room, key })
@@ -71,7 +100,7 @@ impl Agent {
         if !lapsed && self.reserved.is_empty() {
             return None;
         }
-        let seen = room(view, &Used::of([&self.held]));
+        let seen = room(view, &self.held.used);
         let (suspect, reserved) = match self.lease {
             Lease::Suspect { .. } | Lease::Lost => (seen, 0),
             Lease::Live { .. } => (0, seen & !self.spot.map_or(0, |spot| spot.room)),
@@ -125,13 +154,11 @@ pub(super) struct Used {
 }
 
 impl Used {
-    fn of<const N: usize>(work: [&Work; N]) -> Used {
-        let mut used = Used::default();
-        for (channel, weight) in work.into_iter().flat_map(Work::values) {
-            used.points[pool_at(channel.pool())] += u32::from(*weight);
-            used.counts[channel_at(*channel)] += 1;
+    fn and(&self, other: &Used) -> Used {
+        Used {
+            points: std::array::from_fn(|at| self.points[at] + other.points[at]),
+            counts: std::array::from_fn(|at| self.counts[at] + other.counts[at]),
         }
-        used
     }
 }
 
@@ -233,7 +260,9 @@ mod tests {
         ) {
             let view = view(&profile);
             let mut row = row(profile);
-            let mut held = Work::new();
+            let mut held = Work::default();
+            let gone = LegId { ticket: TicketId(Uuid::max()), leg: 1 };
+            held.insert(gone, Channel::Phone, 60);
             for (leg, at) in (0..).zip(work) {
                 let channel = Channel::ALL[at];
                 let weight = row.profile.weight(channel);
@@ -242,11 +271,14 @@ mod tests {
                     Pool::Live => row.used_live += weight,
                     Pool::Deferred => row.used_deferred += weight,
                 }
-                held.insert(LegId { ticket: TicketId(Uuid::nil()), leg }, (channel, weight));
+                let leg = LegId { ticket: TicketId(Uuid::nil()), leg };
+                // What a leg took before counts no more.
+                held.insert(leg, Channel::Chat, 7);
+                held.insert(leg, channel, weight);
             }
-            let used = Used::of([&held]);
-            prop_assert_eq!(room(&view, &used), row.room());
-            prop_assert_eq!(load_percent(&view, &used), u32::from(row.load_percent()));
+            held.remove(gone);
+            prop_assert_eq!(room(&view, &held.used), row.room());
+            prop_assert_eq!(load_percent(&view, &held.used), u32::from(row.load_percent()));
         }
     }
 }

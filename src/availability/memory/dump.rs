@@ -37,7 +37,7 @@ pub struct AgentDump {
 impl View {
     pub(super) fn dump(&self) -> Dump {
         self.check();
-        let work = |work: &Work| work.iter().map(|(leg, (channel, weight))| (*leg, *channel, *weight)).collect();
+        let work = |work: &Work| work.iter().collect();
         let agents = self.agents.iter().map(|(number, agent)| AgentDump {
             number: *number,
             view: agent.view.clone(),

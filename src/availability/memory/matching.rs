@@ -250,7 +250,7 @@ impl View {
         for (number, _) in &reservation.agents {
             if let Some(agent) = self.agents.get_mut(number) {
                 let weight = agent.view.as_ref().map_or(0, |view| view.weights[channel_at(waiting.channel)]);
-                agent.reserved.insert(leg, (waiting.channel, weight));
+                agent.reserved.insert(leg, waiting.channel, weight);
                 self.refresh(*number);
             }
         }

@@ -156,7 +156,7 @@ impl View {
         }
         for (number, _) in &hold.reservation.agents {
             if let Some(agent) = self.agents.get_mut(number) {
-                agent.reserved.remove(&leg);
+                agent.reserved.remove(leg);
                 self.touched.insert(*number);
             }
         }
@@ -215,7 +215,7 @@ impl View {
             Place::Held { channel, by } => {
                 for booking in by {
                     let agent = self.agents.entry(booking.agent).or_default();
-                    agent.held.insert(id, (*channel, booking.weight));
+                    agent.held.insert(id, *channel, booking.weight);
                     self.touched.insert(booking.agent);
                 }
             }
@@ -244,7 +244,7 @@ impl View {
             Place::Held { by, .. } => {
                 for booking in by {
                     if let Some(agent) = self.agents.get_mut(&booking.agent) {
-                        agent.held.remove(&id);
+                        agent.held.remove(id);
                         self.touched.insert(booking.agent);
                     }
                 }
