@@ -48,8 +48,29 @@ async fn checkpoint(readers: &SqlitePool, pragma: &'static str) -> Result<(i64, 
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::domain::id::{DeskId, DeskKey, TenantId};
+    use crate::routing::command::{Answer, Roots};
     use crate::store::sqlite::plans::Fresh;
+    use crate::store::{DedupKey, Request, Store as _, StoredAnswer, Work};
+
+    #[tokio::test]
+    async fn a_batch_that_is_committed_has_the_log_looked_at() {
+        let (_place, store) = Fresh::open("woken").await;
+        let tenant = TenantId::parse("acme").unwrap();
+        let desk = DeskKey { tenant: tenant.clone(), desk: DeskId::parse("help").unwrap() };
+        let [caller, method, key, request_hash] = ["anybody", "Create", "1", "hash"].map(Arc::from);
+        let key = DedupKey { tenant, caller, method, key };
+        let request = Request { desk, roots: Roots::default(), dedup: Some(key.clone()) };
+        assert!(!pin!(store.committed.notified()).enable());
+        let answers = vec![(key, StoredAnswer { request_hash, answer: Answer::Done })];
+        let work = store.transact(vec![request], |_| Work { changed: vec![], events: vec![], answers, value: () });
+        work.await.unwrap();
+        assert!(pin!(store.committed.notified()).enable());
+    }
 
     #[tokio::test]
     async fn what_fills_half_the_log_is_moved_before_a_commit_has_to() {
