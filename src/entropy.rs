@@ -30,11 +30,21 @@ impl Entropy {
         Entropy { generator: Mutex::new(StdRng::seed_from_u64(seed)) }
     }
 
-    /// A UUIDv7: sorts by the time it was minted.
     pub fn ticket_id(&self, now: Time) -> TicketId {
+        TicketId(self.timed_uuid(now))
+    }
+
+    /// For one change, kept through its repetitions.
+    pub fn request_id(&self, now: Time) -> String {
+        self.timed_uuid(now).to_string()
+    }
+
+    /// A UUIDv7: sorts by the time it was minted, so that a store's index of them grows at its end. Random ones make it write
+    /// a page for each.
+    fn timed_uuid(&self, now: Time) -> Uuid {
         let millis = u64::try_from(now.0 / 1_000).unwrap_or(0);
         let random = self.bytes::<10>();
-        TicketId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
     pub fn uuid(&self) -> Uuid {

@@ -51,7 +51,7 @@ impl Connection {
 
     /// An id for one change, kept through its repetitions so that it is made once.
     pub fn request_id(&self) -> String {
-        self.entropy.uuid().to_string()
+        self.entropy.request_id(self.clock.now())
     }
 
     /// Repeats a call that may be repeated (it reads, or carries a request id) while the server cannot answer.

@@ -164,15 +164,12 @@ async fn resolve(stage: Arc<Stage>, channel: Channel, count: Arc<Count>) {
                 name: offer.name.clone(),
                 session_epoch: offer.session_epoch,
                 device_id: DEVICE.to_owned(),
-                request_id: stage.entropy.uuid().to_string(),
+                request_id: stage.request_id(),
                 ..Default::default()
             };
             offers.accept_offer(request).await.ok()?;
-            let request = api::ResolveTicketRequest {
-                name: ticket.name,
-                request_id: stage.entropy.uuid().to_string(),
-                ..Default::default()
-            };
+            let request =
+                api::ResolveTicketRequest { name: ticket.name, request_id: stage.request_id(), ..Default::default() };
             tickets.resolve_ticket(request).await.ok()
         };
         let good = played.await.is_some();

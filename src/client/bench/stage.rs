@@ -100,6 +100,10 @@ impl Stage {
         self.channels[caller % self.channels.len()].clone()
     }
 
+    pub(super) fn request_id(&self) -> String {
+        self.entropy.request_id(self.clock.now())
+    }
+
     /// The request for the `n`th ticket.
     pub(super) fn ticket(&self, n: u64) -> api::CreateTicketRequest {
         let lane = u32::try_from(n % u64::from(self.lanes)).unwrap_or(0);
@@ -114,7 +118,7 @@ impl Stage {
                 requirement: Some(api::Requirement { skills: vec![skill], ..Default::default() }),
                 ..Default::default()
             }),
-            request_id: self.entropy.uuid().to_string(),
+            request_id: self.request_id(),
             ..Default::default()
         }
     }

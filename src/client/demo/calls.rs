@@ -71,7 +71,7 @@ impl Calls {
     }
 
     pub(super) fn request_id(&self) -> String {
-        self.entropy.uuid().to_string()
+        self.entropy.request_id(self.clock.now())
     }
 
     unary! {
