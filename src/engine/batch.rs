@@ -45,6 +45,13 @@ pub(super) enum Verdict {
     Broken,
 }
 
+impl Verdict {
+    /// Whether it tells of a session, whose heartbeats go straight to the index.
+    pub fn is_session(&self) -> bool {
+        matches!(self, Verdict::Answered(outcome) if matches!(outcome.answer, Answer::Session { .. }))
+    }
+}
+
 /// An answer with the rows right after it.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {

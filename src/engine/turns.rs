@@ -2,7 +2,8 @@
 //!
 //! It never waits for a batch to fill when nothing else is to be done: a lone call pays one commit, a busy service fills its
 //! batches by itself. While a batch is written the next one is decided on what that one leaves; memory and the index follow
-//! each when it is committed, in their order. Never more than two are under way.
+//! each when it is committed, in their order. Never more than two are under way. Callers wait for memory and not for the index,
+//! which may be far away.
 
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
@@ -10,9 +11,7 @@ use std::panic::resume_unwind;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 
-use super::batch::{Decided, Verdict};
-use super::call::Failure;
-use super::doubts::Doubt;
+use super::batch::Decided;
 use super::writer::{Job, Writer};
 use crate::availability::Availability;
 use crate::domain::id::DeskKey;
@@ -198,7 +197,7 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
     }
 
-    /// Waits for the commit; memory, the index and the streams follow it, and the callers are told.
+    /// Waits for the commit; memory and the streams follow it, the callers are told, and the index follows.
     async fn land(&mut self, mut batch: UnderWay) {
         batch.ended().await;
         let UnderWay { jobs, desks, outcome, .. } = batch;
@@ -208,28 +207,19 @@ impl<S: Store, A: Availability> Writer<S, A> {
             // The runtime is being shut down.
             Some(Err(_)) | None => return,
         };
-        if let Err(Error::Undone) = committed {
-            return self.try_again(jobs);
-        }
-        match self.settled(committed, desks).await {
-            Ok(verdicts) => self.answer(jobs, verdicts),
-            Err(failure) => jobs.into_iter().for_each(|job| self.give_up(job, failure.clone())),
-        }
-    }
-
-    /// Moves memory, the index and the streams over a batch. One that failed leaves doubts.
-    pub(super) async fn settled(
-        &mut self,
-        committed: Outcome,
-        desks: BTreeSet<DeskKey>,
-    ) -> Result<Vec<Verdict>, Failure> {
         match committed {
-            Ok(committed) => Ok(self.settle(committed).await),
+            Ok(committed) => {
+                let (verdicts, onward) = self.remember(committed).await;
+                let (sessions, others): (Vec<_>, Vec<_>) =
+                    jobs.into_iter().zip(verdicts).partition(|(_, verdict)| verdict.is_session());
+                self.answer(others);
+                self.follow(onward).await;
+                self.answer(sessions);
+            }
+            Err(Error::Undone) => self.try_again(jobs),
             Err(error) => {
-                self.inner.store_failed(&error, "a batch was not committed");
-                // Or it was, and nobody heard of it.
-                desks.into_iter().for_each(|desk| self.doubts.raise(desk, Doubt::Head));
-                Err(Failure::of_store(&error))
+                let failure = self.not_committed(&error, desks);
+                jobs.into_iter().for_each(|job| self.give_up(job, failure.clone()));
             }
         }
     }

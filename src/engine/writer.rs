@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Inner;
 use super::batch::{self, Decided, MAX_INTERNS, Outcome, Verdict};
 use super::call::Failure;
-use super::desk::{DeskChange, DeskState, Moved};
+use super::desk::{DeskChange, DeskState, Followed, Moved};
 use super::doubts::{Doubt, Doubts};
 use super::loads::Loads;
 use super::news::News;
@@ -27,7 +27,6 @@ use crate::domain::log::LogRow;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Time;
 use crate::routing::command::{Command, Roots};
-use crate::routing::workset::Scope;
 use crate::store::{self, Committed, Request, Store};
 
 /// Calls that wait for the writer. The class decides how far up it may fill: work that ends something always finds room.
@@ -61,6 +60,22 @@ impl Job {
             let _left = reply.send(outcome);
         }
     }
+}
+
+/// What the index is told after a batch.
+pub(super) struct Onward {
+    steps: Vec<Step>,
+    /// Reservations that came to nothing.
+    refused: Vec<(DeskKey, LegId, u32)>,
+}
+
+/// Over which part of a desk's log it is moved, and by what.
+struct Step {
+    desk: DeskKey,
+    from: u64,
+    to: u64,
+    followed: Followed,
+    now: Time,
 }
 
 pub(super) struct Writer<S, A> {
@@ -102,8 +117,21 @@ impl<S: Store, A: Availability> Writer<S, A> {
     /// One batch on its own: nothing else is under way.
     pub(super) async fn commit(&mut self, tasks: Vec<Task>) -> Result<Vec<Verdict>, Failure> {
         let desks = tasks.iter().map(|task| task.desk().clone()).collect();
-        let committed = self.transaction(tasks, None).await;
-        self.settled(committed, desks).await
+        match self.transaction(tasks, None).await {
+            Ok(committed) => {
+                let (verdicts, onward) = self.remember(committed).await;
+                self.follow(onward).await;
+                Ok(verdicts)
+            }
+            Err(error) => Err(self.not_committed(&error, desks)),
+        }
+    }
+
+    /// What callers are told of a batch that failed. Or it was committed and nobody heard of it: its desks are in doubt.
+    pub(super) fn not_committed(&mut self, error: &store::Error, desks: BTreeSet<DeskKey>) -> Failure {
+        self.inner.store_failed(error, "a batch was not committed");
+        desks.into_iter().for_each(|desk| self.doubts.raise(desk, Doubt::Head));
+        Failure::of_store(error)
     }
 
     /// Decides and commits; says when it has decided.
@@ -178,18 +206,22 @@ impl<S: Store, A: Availability> Writer<S, A> {
         }
     }
 
-    /// The batch is durable: memory and the index follow, then the streams are told.
-    pub(super) async fn settle(&mut self, committed: Committed<Decided>) -> Vec<Verdict> {
+    /// The batch is durable: memory follows, and the streams are told. The index is still to follow.
+    pub(super) async fn remember(&mut self, committed: Committed<Decided>) -> (Vec<Verdict>, Onward) {
         let Committed { value: decided, entries, desks, now } = committed;
         let Decided { verdicts, mut changes, refused } = decided;
         let appended: BTreeMap<DeskKey, u64> =
             entries.iter().map(|(desk, entries)| (desk.clone(), entries.len() as u64)).collect();
         let rows = log_rows(&changes, entries);
+        let mut steps = Vec::new();
         for (desk, scope, head) in desks {
             let changed = changes.remove(&desk).unwrap_or_default();
             let before = head - appended.get(&desk).copied().unwrap_or(0);
             match self.inner.with_desk(&desk, |state| state.head) {
-                Some(known) if known == before => self.follow(&desk, changed, scope, head, now).await,
+                Some(known) if known == before => {
+                    let followed = self.inner.with_desk_mut(&desk, |state| state.follow(changed, scope, head, now));
+                    steps.extend(followed.map(|followed| Step { desk, from: known, to: head, followed, now }));
+                }
                 // Somebody else's commit lies in between, or one of whose outcome nobody heard.
                 Some(known) if known < head => {
                     self.catch_up(&desk).await;
@@ -207,34 +239,35 @@ impl<S: Store, A: Availability> Writer<S, A> {
                 None => {}
             }
         }
-        self.free(refused).await;
         for (desk, rows, head) in rows {
             self.inner.hub.publish(&desk, rows, head);
         }
-        verdicts
+        (verdicts, Onward { steps, refused })
     }
 
-    /// Moves memory and the index over a desk's commit.
-    async fn follow(&mut self, desk: &DeskKey, changed: DeskChange, scope: Option<Scope>, head: u64, now: Time) {
-        let followed = self.inner.with_desk_mut(desk, |state| {
-            let from = state.head;
-            let followed = state.follow(changed, scope, head, now);
-            (from, state.epoch, followed)
-        });
-        let Some((from, epoch, followed)) = followed else { return };
+    /// The index follows; what it makes of that goes into the next batch.
+    pub(super) async fn follow(&mut self, onward: Onward) {
+        for step in onward.steps {
+            self.advance(step).await;
+        }
+        self.free(onward.refused).await;
+    }
+
+    async fn advance(&mut self, Step { desk, from, to, followed, now }: Step) {
+        let Some(epoch) = self.inner.with_desk(&desk, |state| state.epoch) else { return };
         // What is in doubt is looked into in its time, and the view then moved over all that it missed.
-        if head > from && self.doubts.of(desk).is_none() {
-            match self.inner.index.advance(desk, epoch, from, head, followed.change, now).await {
-                Ok(Advanced::Applied { reservations, .. }) => self.propose(desk, reservations),
+        if to > from && self.doubts.of(&desk).is_none() {
+            match self.inner.index.advance(&desk, epoch, from, to, followed.change, now).await {
+                Ok(Advanced::Applied { reservations, .. }) => self.propose(&desk, reservations),
                 Ok(Advanced::Passed) => {}
-                Ok(Advanced::Behind { cursor }) => self.tail(desk, cursor, Told::Both).await,
-                Err(error) => self.doubt(desk, &error),
+                Ok(Advanced::Behind { cursor }) => self.tail(&desk, cursor, Told::Both).await,
+                Err(error) => self.doubt(&desk, &error),
             }
         }
-        self.diagnose(desk, followed.moved);
-        self.news.add(desk, followed.touched);
+        self.diagnose(&desk, followed.moved);
+        self.news.add(&desk, followed.touched);
         if followed.relane {
-            self.relane(desk).await;
+            self.relane(&desk).await;
         }
     }
 
@@ -315,8 +348,8 @@ impl<S: Store, A: Availability> Writer<S, A> {
     }
 
     /// Tells the callers. Those for whom something has to be interned first wait for it.
-    pub(super) fn answer(&mut self, jobs: Vec<Job>, verdicts: Vec<Verdict>) {
-        for (mut job, verdict) in jobs.into_iter().zip(verdicts) {
+    pub(super) fn answer(&mut self, decided: impl IntoIterator<Item = (Job, Verdict)>) {
+        for (mut job, verdict) in decided {
             match verdict {
                 Verdict::Answered(outcome) => job.answer(Ok(outcome)),
                 Verdict::Rejected(reject) => job.answer(Err(Failure::Rejected(reject))),

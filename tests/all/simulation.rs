@@ -110,16 +110,17 @@ fn a_seed_of_several_replicas_run_fifty_times_leaves_one_trace() {
 }
 
 fn leaves_one_trace(run: Run) {
-    let seed = setting("HANDOFF_SIMULATION_SEED").unwrap_or(13);
-    let run = || {
+    let run = |seed| {
         let trace = Trace::written(1);
         let ending = run(Plan::of(seed), &trace);
         (ending, trace.hash())
     };
-    let first = run();
-    assert!(first.0.as_ref().is_ok_and(|ending| ending.faults > 0 && ending.lives > 2), "{:?} is too quiet", first.0);
+    // One in which much goes wrong.
+    let lively = |seed: &u64| run(*seed).0.is_ok_and(|ending| ending.faults > 0 && ending.lives > 2);
+    let seed = setting("HANDOFF_SIMULATION_SEED").or_else(|| (13..64).find(lively)).expect("some seed is not quiet");
+    let first = run(seed);
     for again in 1..50 {
-        assert_eq!(run(), first, "run {again} of seed {seed}");
+        assert_eq!(run(seed), first, "run {again} of seed {seed}");
     }
 }
 

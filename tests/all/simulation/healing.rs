@@ -12,7 +12,7 @@ use handoff::domain::requirement::Channel;
 use handoff::domain::time::{Span, Time};
 use handoff::engine::{Decide, Engine, Failure};
 use handoff::entropy::Entropy;
-use handoff::routing::command::{Answer, Command};
+use handoff::routing::command::{Answer, Command, SessionMode};
 use handoff::routing::decide::{Decision, decide_rows};
 use handoff::routing::reject::Reject;
 use handoff::routing::workset::{Changed, WorkingSet};
@@ -140,6 +140,28 @@ async fn an_index_that_stays_away_holds_up_no_call_and_is_filled_when_it_is_back
     assert!(room.engine.clock().now() - asked < Span::from_secs(1));
     room.pass(4_000).await;
     assert!(room.offered(ticket_id("second")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_an_index_that_is_far_away_but_who_starts_a_session() {
+    let room = Room::open(decide_rows).await;
+    room.ask(chat("first"), None).await.expect("it is not refused");
+    room.pass(100).await;
+    let far = Span::from_secs(2);
+    room.weather.hold("advance", far);
+    let asked = room.engine.clock().now();
+    room.ask(chat("second"), None).await.expect("it is not refused");
+    assert!(room.engine.clock().now() - asked < far, "its caller waits for the index");
+    room.pass(3_000).await;
+    room.weather.hold("advance", far);
+    let asked = room.engine.clock().now();
+    let (agent, [device, secret_hash]) = (crate::pure::desk::agent_id("ann"), ["other", "hash"].map(Arc::from));
+    let mode = SessionMode::TakeOver;
+    let start = Command::StartSession { agent: agent.clone(), device, mode, secret_hash, shown_hash: None };
+    let started = room.ask(start, None).await.expect("it is not refused");
+    let Answer::Session { epoch, .. } = started else { panic!("{started:?}") };
+    assert!(room.engine.clock().now() - asked >= far, "its first heartbeat would come before the index knows it");
+    assert_eq!(room.engine.beat(&desk_key(), &[(agent, epoch)]).await.expect("the view is there"), [true]);
 }
 
 #[tokio::test(start_paused = true)]
