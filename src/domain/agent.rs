@@ -207,6 +207,12 @@ impl Agent {
         self.held.values().all(|count| *count == 0)
     }
 
+    /// Whether the session of this epoch has ended.
+    pub fn is_over(&self, epoch: u64) -> bool {
+        let current = self.session.as_ref().is_some_and(|session| session.epoch == epoch);
+        self.deleted || (epoch <= self.last_epoch && !current)
+    }
+
     /// READY, connected and answering: whether work may be offered at all, capacity apart.
     pub fn on_duty(&self) -> bool {
         !self.deleted

@@ -99,7 +99,9 @@ impl<S: Store, A: Availability> Engine<S, A> {
         let inner = &self.inner;
         let named = inner.with_desk(desk, |state| {
             let number = |(agent, session): &(AgentId, u64)| {
-                state.roster.find(agent).map(|agent| Beat { agent: agent.number, session: *session })
+                // One that is over is not asked for: the index may be behind.
+                let row = state.roster.find(agent).filter(|row| !row.is_over(*session))?;
+                Some(Beat { agent: row.number, session: *session })
             };
             (state.epoch, beats.iter().map(number).collect::<Vec<Option<Beat>>>())
         });

@@ -158,7 +158,12 @@ async fn nobody_waits_for_an_index_that_is_far_away_but_who_starts_a_session() {
     let (agent, [device, secret_hash]) = (crate::pure::desk::agent_id("ann"), ["other", "hash"].map(Arc::from));
     let mode = SessionMode::TakeOver;
     let start = Command::StartSession { agent: agent.clone(), device, mode, secret_hash, shown_hash: None };
-    let started = room.ask(start, None).await.expect("it is not refused");
+    let (engine, start) = (room.engine.clone(), scene::call(start, None, ""));
+    let starting = tokio::spawn(async move { engine.submit(start).await.map(|reply| reply.answer) });
+    room.pass(100).await;
+    let old = room.engine.beat(&desk_key(), &[(agent.clone(), 1)]).await.expect("the view is there");
+    assert_eq!(old, [false], "the index does not know yet that it is over");
+    let started = starting.await.expect("it does not panic").expect("it is not refused");
     let Answer::Session { epoch, .. } = started else { panic!("{started:?}") };
     assert!(room.engine.clock().now() - asked >= far, "its first heartbeat would come before the index knows it");
     assert_eq!(room.engine.beat(&desk_key(), &[(agent, epoch)]).await.expect("the view is there"), [true]);
