@@ -229,7 +229,8 @@ pub enum Error {
 pub trait Availability: Send + Sync + 'static {
     /// Holds the best free agents for legs about to be created, or nobody. Never enqueues. The asks are served in the order of
     /// their keys and answered in the order given. Answers nobody for every ask while the cursor is below `seen` (the caller's
-    /// own last write must be in the view, else a serial client overtakes itself) and while the view is unmatched; nobody for
+    /// own last write must be in the view, else a serial client overtakes itself: one that goes from replica to replica may,
+    /// for its answers do not wait for the view) and while the view is unmatched; nobody for
     /// a lane that no group serves, for a connector that is away, and when a waiting leg the agent could take has a smaller key
     /// (the property of the index says that there is none).
     ///
